@@ -1,0 +1,50 @@
+"""How flodgatt_tx is built and installed; see README.md for how to use it."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+ABOUT: dict[str, str] = {}
+exec((HERE / "flodgatt_tx" / "_version.py").read_text(), ABOUT)
+
+SERVER = [
+    "autobahn >= 24.4",
+    "hiredis >= 2.3",
+    "orjson >= 3.10",
+    "prometheus-client >= 0.20",
+    "psycopg2-binary >= 2.9.9",
+    "pyopenssl >= 24",
+    "python-dotenv >= 1.0",
+    "service-identity >= 24",
+    "twisted >= 24.7",
+    "txpostgres >= 1.7",
+    "txredisapi >= 1.4.10",
+    "typing_extensions >= 4.12",
+]
+TESTS = [
+    "Mastodon.py >= 2.2",
+    "coverage[toml] >= 7.4",
+    "hypothesis >= 6.100",
+    "mypy >= 1.15",
+    "mypy-zope >= 1.0.9",
+    "ruff >= 0.9",
+    "treq >= 24.9",
+    "types-psycopg2",
+    "types-setuptools",
+    "websockets >= 13",
+]
+
+setup(
+    name="flodgatt-tx",
+    version=ABOUT["__version__"],
+    description="A streaming server for Mastodon, on Twisted",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="AGPL-3.0-or-later",
+    python_requires=">= 3.11",
+    packages=[*find_packages(include=["flodgatt_tx", "flodgatt_tx.*"]), "twisted.plugins"],
+    package_data={"flodgatt_tx": ["py.typed"], "flodgatt_tx.demo": ["*.sql"]},
+    install_requires=SERVER,
+    extras_require={"test": TESTS},
+)
