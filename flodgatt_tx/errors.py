@@ -1,0 +1,60 @@
+"""
+The refusals a client can meet, shared by HTTP and WebSocket, with the texts that Mastodon's own
+server uses (clients and its specs compare them).
+"""
+
+
+class RefusalError(Exception):
+    """
+    A request that is answered with an error.
+
+    *status* is an HTTP status code, *message* the text a client reads, and *retry_after* the
+    seconds after which asking again makes sense, if that is known.
+    """
+
+    status = 500
+    retry_after: int | None = None
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class BadRequestError(RefusalError):
+    """The request names no stream that could be opened."""
+
+    status = 400
+
+
+class UnauthorizedError(RefusalError):
+    """Who asks may not have what is asked for."""
+
+    status = 401
+
+
+class MethodNotAllowedError(RefusalError):
+    """The path exists, but not for this HTTP method."""
+
+    status = 405
+
+
+class UnavailableError(RefusalError):
+    """A server that the answer depends on, Redis or PostgreSQL, does not answer."""
+
+    status = 503
+    retry_after = 5
+
+
+MISSING_TOKEN = "Missing access token"
+INVALID_TOKEN = "Invalid access token"
+MISSING_SCOPES = "Access token does not have the required scopes"
+UNKNOWN_CHANNEL = "Unknown channel requested"
+UNKNOWN_STREAM = "Unknown stream type"
+MISSING_TAG = "Missing tag name parameter"
+TAG_TOO_LONG = "Tag name parameter is too long"
+MISSING_LIST = "Missing list name parameter"
+FOREIGN_LIST = "Not authorized to stream this list"
+NOT_UNSUBSCRIBED = "Error unsubscribing from channel"
+METHOD_NOT_ALLOWED = "Method not allowed"
+UNAVAILABLE = "Service temporarily unavailable"
+UNEXPECTED = "An unexpected error occurred"

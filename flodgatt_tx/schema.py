@@ -1,0 +1,103 @@
+"""
+The SQL for the Mastodon that is there.
+
+Releases differ in their tables and columns, and migrations run while we are connected: which
+columns exist is asked first, and the statements are put together accordingly. Times in the
+database are UTC without a zone, whatever the time zone of the session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+NOW = "(now() AT TIME ZONE 'UTC')"
+
+# What may be missing, by the release that lacks it.
+LOOKED_FOR = (
+    ("accounts", "requested_deletion_at"),  # before 4.7
+    ("accounts", "suspended"),  # since 2.9
+    ("accounts", "suspended_at"),  # before 2.9
+    ("custom_filter_keywords", "keyword"),  # before 4.0
+    ("mutes", "expires_at"),  # before 3.3
+    ("settings", "thing_type"),  # since 4.4
+    ("users", "chosen_languages"),  # before 2.4.3
+    ("users", "disabled"),  # before 2.1
+    ("users", "role_id"),  # before 4.0
+)
+TABLES = tuple(sorted({table for table, _ in LOOKED_FOR}))
+
+# Table and column of whatever LOOKED_FOR tables have; a missing table has no rows.
+PROBE = """
+SELECT c.relname::text, a.attname::text FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+WHERE a.attrelid IN (SELECT to_regclass(t) FROM unnest(%(tables)s::text[]) t)
+AND a.attnum > 0 AND NOT a.attisdropped
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The statements for one shape of Mastodon's tables; parameters are named, `%(tokens)s`."""
+
+    viewers: str
+    lists: str
+    relations: str
+    domain_blocks: str
+    namespaced: bool
+
+
+def schema_from_columns(columns: Iterable[tuple[str, str]]) -> Schema:
+    """Put the statements together from the (table, column) pairs that exist."""
+    there = frozenset(columns)
+    return Schema(
+        viewers=_viewers(there),
+        lists="SELECT 1 FROM lists WHERE id = %(list)s AND account_id = %(account)s",
+        relations=_relations(("mutes", "expires_at") in there),
+        domain_blocks="SELECT account_id, array_agg(domain) FROM account_domain_blocks"
+        " WHERE account_id = ANY(%(accounts)s::bigint[]) AND domain IS NOT NULL"
+        " GROUP BY account_id",
+        # Mastodon 4.3, the last to put a namespace before its channels, is known by this column.
+        namespaced=("settings", "thing_type") in there,
+    )
+
+
+def _viewers(there: frozenset[tuple[str, str]]) -> str:
+    """Tokens to (token, token id, account id, scopes, chosen languages, permissions)."""
+    roles = ("users", "role_id") in there
+    languages = ("users", "chosen_languages") in there
+    conditions = ["t.revoked_at IS NULL", f"({_NOT_EXPIRED})"]
+    conditions += [
+        condition
+        for column, condition in (
+            (("users", "disabled"), "NOT u.disabled"),
+            (("accounts", "suspended"), "NOT a.suspended"),
+            (("accounts", "suspended_at"), "a.suspended_at IS NULL"),
+            (("accounts", "requested_deletion_at"), "a.requested_deletion_at IS NULL"),
+        )
+        if column in there
+    ]
+    return (
+        "SELECT t.token, t.id, u.account_id, t.scopes,"
+        f" {'u.chosen_languages' if languages else 'NULL::text[]'},"
+        f" {'COALESCE(r.permissions, 0)' if roles else '0'}"
+        " FROM oauth_access_tokens t JOIN users u ON u.id = t.resource_owner_id"
+        " JOIN accounts a ON a.id = u.account_id"
+        f"{' LEFT JOIN user_roles r ON r.id = u.role_id' if roles else ''}"
+        f" WHERE t.token = ANY(%(tokens)s) AND {' AND '.join(conditions)}"
+    )
+
+
+_NOT_EXPIRED = f"t.expires_in IS NULL OR t.created_at + t.expires_in * interval '1 second' > {NOW}"
+
+
+def _relations(mutes_expire: bool) -> str:
+    """People and authors to (person, account, whether the person blocks the account)."""
+    expired = f" AND (expires_at IS NULL OR expires_at > {NOW})" if mutes_expire else ""
+    return (
+        "SELECT target_account_id, account_id, false FROM blocks"
+        " WHERE target_account_id = ANY(%(people)s::bigint[])"
+        " UNION ALL SELECT target_account_id, account_id, false FROM mutes"
+        f" WHERE target_account_id = ANY(%(people)s::bigint[]){expired}"
+        " UNION ALL SELECT account_id, target_account_id, true FROM blocks"
+        " WHERE account_id = ANY(%(authors)s::bigint[])"
+    )
