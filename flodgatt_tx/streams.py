@@ -7,7 +7,7 @@ WebSocket; over HTTP the same kinds are paths under `/api/v1/streaming/`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -170,3 +170,13 @@ _OPENERS: dict[str, Callable[[str, Parameters, Viewer], Stream]] = {
 }
 KINDS = tuple(_OPENERS)
 _HTTP_KINDS = frozenset(kind for kind in KINDS if "allow_local_only" not in kind)
+
+
+def is_filtered(channel: str) -> bool:
+    """Whether the streams behind a Redis channel are those whose statuses are judged."""
+    return channel.startswith(("timeline:public", "timeline:hashtag:"))
+
+
+def presence_keys(channels: Iterable[str]) -> list[str]:
+    """The keys by which Rails knows that *channels* are heard; it asks for no others."""
+    return [f"subscribed:{channel}" for channel in channels if not is_filtered(channel)]

@@ -1,0 +1,65 @@
+"""
+What Redis was asked to send, and what it has confirmed.
+
+SUBSCRIBE and UNSUBSCRIBE are answered later, channel by channel and in order, and readers come
+and go meanwhile: a channel counts as confirmed only when the answer to its *last* SUBSCRIBE is in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class Channels:
+    """The channels of one pub/sub connection; it outlives the connection."""
+
+    def __init__(self) -> None:
+        self._wanted: dict[str, None] = {}
+        self._asked: set[str] = set()
+        self._answers_due: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._wanted)
+
+    def want(self, channels: Iterable[str]) -> None:
+        """These shall be subscribed."""
+        self._wanted.update(dict.fromkeys(channels))
+
+    def drop(self, channels: Iterable[str]) -> None:
+        """These need not be subscribed any more."""
+        for channel in channels:
+            self._wanted.pop(channel, None)
+
+    def take_changes(self) -> tuple[list[str], list[str]]:
+        """
+        Say what to SUBSCRIBE and what to UNSUBSCRIBE, and count it as asked.
+
+        Who was wanted and dropped since the last time costs nothing.
+        """
+        subscribe = [channel for channel in self._wanted if channel not in self._asked]
+        unsubscribe = [channel for channel in self._asked if channel not in self._wanted]
+        for channel in subscribe:
+            self._answers_due[channel] = self._answers_due.get(channel, 0) + 1
+        self._asked.update(subscribe)
+        self._asked.difference_update(unsubscribe)
+        return subscribe, unsubscribe
+
+    def answered(self, channel: str) -> bool:
+        """Take note of one answer to SUBSCRIBE; return whether the channel is now confirmed."""
+        due = self._answers_due.get(channel, 0)
+        if due > 1:
+            self._answers_due[channel] = due - 1
+            return False
+        self._answers_due.pop(channel, None)
+        return self.is_confirmed(channel)
+
+    def is_confirmed(self, channel: str) -> bool:
+        """Whether what is published on *channel* from now on will reach us."""
+        return (
+            channel in self._asked and channel in self._wanted and channel not in self._answers_due
+        )
+
+    def forget(self) -> None:
+        """The connection is gone: everything that is wanted has to be asked for again."""
+        self._asked.clear()
+        self._answers_due.clear()

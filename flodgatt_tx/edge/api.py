@@ -1,0 +1,38 @@
+"""
+What both transports need: one object that carries the parts they share.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from flodgatt_tx.edge.heartbeat import Heartbeat
+from flodgatt_tx.edge.login import Login
+from flodgatt_tx.edge.metrics import Metrics
+from flodgatt_tx.edge.subscribing import Subscriber
+
+_REQUEST_ID = re.compile(r"[\w-]{1,200}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """
+    The middle of the server, as its two doors see it.
+
+    *pings* and *thumps* are the heartbeats of WebSockets and of SSE.
+    """
+
+    clock: Any
+    login: Login
+    subscriber: Subscriber
+    metrics: Metrics
+    pings: Heartbeat
+    thumps: Heartbeat
+
+
+def request_id(given: str | None) -> str:
+    """Name a request: as the proxy in front has named it, if that is a fit name."""
+    return given if given and _REQUEST_ID.fullmatch(given) else str(uuid4())

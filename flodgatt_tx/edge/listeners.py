@@ -1,0 +1,127 @@
+"""
+The addresses that clients connect to.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from twisted.application.service import Service
+from twisted.internet.abstract import isIPv6Address
+from twisted.internet.address import UNIXAddress
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import (
+    TCP4ServerEndpoint,
+    TCP6ServerEndpoint,
+    UNIXServerEndpoint,
+    serverFromString,
+)
+from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from twisted.internet.protocol import ServerFactory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from typing_extensions import override
+
+# Clients all return in one second when a site restarts; Twisted's default of 50 would refuse them.
+BACKLOG = 4096
+SOCKET_MODE = 0o666  # nginx runs as somebody else
+
+
+def endpoints(
+    reactor: Any, descriptions: Sequence[str], socket_path: str | None, bind: str, port: int
+) -> list[tuple[str, IStreamServerEndpoint]]:
+    """
+    Say where to listen, each with its name for messages.
+
+    Twisted's *descriptions* come first; a UNIX socket wins over an address and port.
+
+    :raises ValueError: if a description is not one.
+    """
+    if descriptions:
+        return [(each, serverFromString(reactor, each)) for each in descriptions]
+    if socket_path:
+        endpoint = UNIXServerEndpoint(reactor, socket_path, BACKLOG, SOCKET_MODE, wantPID=False)
+        return [(socket_path, endpoint)]
+    kind = TCP6ServerEndpoint if isIPv6Address(bind) else TCP4ServerEndpoint
+    return [(f"{bind}:{port}", kind(reactor, port, BACKLOG, bind))]
+
+
+class Listeners(Service):
+    """
+    Listens for as long as the service runs, from before privileges are shed.
+
+    *fail* is called with a message if an address cannot be had; it must not return.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        places: Sequence[tuple[str, IStreamServerEndpoint]],
+        factory: ServerFactory,
+        fail: Callable[[str], NoReturn],
+    ) -> None:
+        self._places = places
+        self._factory = factory
+        self._fail = fail
+        self._ports: list[IListeningPort] = []
+
+    @override
+    def privilegedStartService(self) -> None:
+        for name, endpoint in self._places:
+            if isinstance(endpoint, UNIXServerEndpoint):
+                self._make_way(name)
+            endpoint.listen(self._factory).addCallbacks(
+                self._listening, self._not_listening, errbackArgs=(name,)
+            )
+
+    @override
+    def stopService(self) -> None:
+        Service.stopService(self)
+        self.stop_listening()
+
+    def stop_listening(self) -> None:
+        """Let nobody in any more; who is in stays."""
+        ports, self._ports = self._ports, []
+        for port in ports:
+            stopped = port.stopListening()
+            if isinstance(stopped, Deferred):
+                stopped.addErrback(lambda failure: self._log.failure("stopping", failure))
+
+    def addresses(self) -> list[str]:
+        """Where clients can connect now: `HOST:PORT`, or the path of a socket."""
+        return [describe(port.getHost()) for port in self._ports]
+
+    def _listening(self, port: IListeningPort) -> None:
+        self._ports.append(port)
+        # Mastodon's own tests and other tools wait for this line.
+        self._log.info("Streaming API now listening on {address}", address=describe(port.getHost()))
+
+    def _not_listening(self, failure: Failure, name: str) -> None:
+        reason = getattr(failure.value, "socketError", failure.value)
+        self._fail(f"cannot listen on {name}: {getattr(reason, 'strerror', None) or reason}")
+
+    def _make_way(self, path: str) -> None:
+        """Remove the socket of a server that is gone; leave that of one that is not."""
+        try:
+            if not stat.S_ISSOCK(os.stat(path).st_mode):
+                self._fail(f"cannot listen on {path}: it is there, and it is no socket")
+        except FileNotFoundError:
+            return
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(path) == errno.ECONNREFUSED:
+                os.unlink(path)
+            else:
+                self._fail(f"cannot listen on {path}: another server listens there")
+
+
+def describe(address: Any) -> str:
+    """Write an address as Node does."""
+    if isinstance(address, UNIXAddress):
+        return os.fsdecode(address.name or b"")
+    return f"{address.host}:{address.port}"

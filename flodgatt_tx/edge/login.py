@@ -1,0 +1,35 @@
+"""
+From an access token to its viewer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from flodgatt_tx.edge.batching import Batch
+from flodgatt_tx.edge.mastodon import Mastodon
+from flodgatt_tx.errors import INVALID_TOKEN, UnauthorizedError
+from flodgatt_tx.viewer import Viewer
+
+
+class Login:
+    """Looks tokens up, those of many clients together: a restart brings them all back at once."""
+
+    def __init__(self, mastodon: Mastodon) -> None:
+        self._mastodon = mastodon
+        self._lookups: Batch[str, Viewer] = Batch(self._look_up)
+
+    async def viewer(self, token: str) -> Viewer:
+        """
+        Find out who owns a *token* that `find_token` found fit to be asked for.
+
+        :raises UnauthorizedError: if nobody does, or may not use it.
+        :raises UnavailableError: if the database does not answer.
+        """
+        viewer = await self._lookups.ask(token)
+        if viewer is None:
+            raise UnauthorizedError(INVALID_TOKEN)
+        return viewer
+
+    async def _look_up(self, tokens: Sequence[str]) -> Mapping[str, Viewer]:
+        return await self._mastodon.viewers(tokens)

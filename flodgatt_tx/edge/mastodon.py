@@ -1,0 +1,150 @@
+"""
+What Mastodon's database is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from flodgatt_tx.edge.link import Rows, SqlError
+from flodgatt_tx.errors import UNEXPECTED, RefusalError
+from flodgatt_tx.filtering import Relations, normalize_domain, relations_from_rows
+from flodgatt_tx.schema import PROBE, TABLES, Schema, schema_from_columns
+from flodgatt_tx.scopes import parse_scopes
+from flodgatt_tx.viewer import Viewer
+
+_UNDEFINED = frozenset({"42P01", "42703"})  # table, column
+
+
+class Mastodon(Protocol):
+    """
+    The questions of a streaming server.
+
+    Each raises UnavailableError if the database does not answer.
+    """
+
+    async def viewers(self, tokens: Sequence[str]) -> Mapping[str, Viewer]:
+        """Who owns each of these tokens; those that are not good (any more) are left out."""
+        ...
+
+    async def owns_list(self, account: int, list_id: int) -> bool:
+        """Whether a list is the account's own."""
+        ...
+
+    async def relations(self, people: Iterable[int], authors: Iterable[int]) -> Relations:
+        """Who blocks or mutes these people, and whom these authors block."""
+        ...
+
+    async def domain_blocks(self, accounts: Sequence[int]) -> Mapping[int, frozenset[str]]:
+        """The domains that each account blocks; who blocks none is left out."""
+        ...
+
+    async def namespaced(self) -> bool:
+        """Whether this Mastodon is one that honours REDIS_NAMESPACE."""
+        ...
+
+
+class Queries(Protocol):
+    """Whatever runs statements: the pool."""
+
+    async def query(self, sql: str, parameters: Mapping[str, Any]) -> Rows:
+        """Run one statement that reads."""
+        ...
+
+
+class MastodonDatabase:
+    """
+    Mastodon's database in PostgreSQL.
+
+    Its tables are looked at before the first question, and again when a question fails for a
+    table or a column that is not there: Mastodon's migrations run while we are connected.
+    """
+
+    _log = Logger()
+
+    def __init__(self, pool: Queries) -> None:
+        self._pool = pool
+        self._schema: Schema | None = None
+        self._probing: list[Deferred[Schema]] = []
+
+    async def viewers(self, tokens: Sequence[str]) -> Mapping[str, Viewer]:
+        """See `Mastodon.viewers`."""
+        rows = await self._ask("viewers", tokens=list(tokens))
+        return {
+            token: Viewer(
+                token_id=token_id,
+                account_id=account,
+                scopes=parse_scopes(scopes),
+                languages=None if languages is None else frozenset(languages),
+                permissions=permissions,
+            )
+            for token, token_id, account, scopes, languages, permissions in rows
+        }
+
+    async def owns_list(self, account: int, list_id: int) -> bool:
+        """See `Mastodon.owns_list`."""
+        return bool(await self._ask("lists", account=account, list=list_id))
+
+    async def relations(self, people: Iterable[int], authors: Iterable[int]) -> Relations:
+        """See `Mastodon.relations`."""
+        rows = await self._ask("relations", people=list(people), authors=list(authors))
+        return relations_from_rows(rows)
+
+    async def domain_blocks(self, accounts: Sequence[int]) -> Mapping[int, frozenset[str]]:
+        """See `Mastodon.domain_blocks`."""
+        rows = await self._ask("domain_blocks", accounts=list(accounts))
+        return {account: frozenset(map(normalize_domain, domains)) for account, domains in rows}
+
+    async def namespaced(self) -> bool:
+        """See `Mastodon.namespaced`."""
+        return (await self._known_schema()).namespaced
+
+    async def _ask(self, question: str, **parameters: Any) -> Rows:
+        statement: str = getattr(await self._known_schema(), question)
+        try:
+            return await self._pool.query(statement, parameters)
+        except SqlError as error:
+            if error.sqlstate not in _UNDEFINED:
+                raise self._unexpected(question, error) from None
+        self._log.info("Mastodon's tables have changed; looking at them again")
+        self._schema = None
+        statement = getattr(await self._known_schema(), question)
+        try:
+            return await self._pool.query(statement, parameters)
+        except SqlError as error:
+            raise self._unexpected(question, error) from None
+
+    def _unexpected(self, question: str, error: SqlError) -> RefusalError:
+        self._log.error(
+            "PostgreSQL refused to tell {question}: {error}", question=question, error=str(error)
+        )
+        return RefusalError(UNEXPECTED)
+
+    def _known_schema(self) -> Deferred[Schema]:
+        """Look at the tables if need be, once however many ask at the same time."""
+        if self._schema is not None:
+            return succeed(self._schema)
+        known: Deferred[Schema] = Deferred()
+        self._probing.append(known)
+        if len(self._probing) == 1:
+            Deferred.fromCoroutine(self._probe()).addBoth(self._probed)
+        return known
+
+    async def _probe(self) -> Schema:
+        try:
+            rows = await self._pool.query(PROBE, {"tables": list(TABLES)})
+        except SqlError as error:
+            raise self._unexpected("which tables there are", error) from None
+        self._schema = schema_from_columns((table, column) for table, column in rows)
+        return self._schema
+
+    def _probed(self, outcome: Schema | Failure) -> None:
+        probing, self._probing = self._probing, []
+        for known in probing:
+            if not known.called:
+                known.callback(outcome)

@@ -1,0 +1,68 @@
+"""
+Numbers for Prometheus: the eight of Mastodon's own server, under its names, and our process's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from flodgatt_tx.streams import KINDS
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+TRANSPORTS = ("websocket", "eventsource")
+SYSTEM = "system"
+
+
+class Metrics:
+    """The numbers of one server; gauges of what is there now are read when they are asked for."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self.clients = self._gauge(
+            "connected_clients", "Clients connected to the streaming server", "type"
+        )
+        self.channels = self._gauge(
+            "connected_channels", "Streams that clients listen to", "type", "channel"
+        )
+        self.messages_received = self._counter(
+            "redis_messages_received_total", "Messages received from Redis"
+        )
+        self.messages_sent = self._counter(
+            "messages_sent_total", "Messages sent to clients", "type"
+        )
+        self.dropped = self._counter(
+            "redis_messages_dropped_total", "Messages from Redis sent to nobody", "reason"
+        )
+        for transport in TRANSPORTS:
+            self.clients.labels(transport)
+            self.messages_sent.labels(transport)
+            for kind in (SYSTEM, *KINDS):
+                self.channels.labels(transport, kind)
+
+    def watch(self, name: str, description: str, read: Callable[[], float]) -> None:
+        """Add a gauge that is read with *read*."""
+        self._gauge(name, description).set_function(read)
+
+    def render(self) -> bytes:
+        """Write all of them as Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def _gauge(self, name: str, description: str, *labels: str) -> Gauge:
+        return Gauge(name, description, labels, registry=self.registry)
+
+    def _counter(self, name: str, description: str, *labels: str) -> Counter:
+        return Counter(name, description, labels, registry=self.registry)

@@ -1,0 +1,122 @@
+"""
+The keys that tell Rails who is listening.
+
+Rails renders and publishes home, list, direct and notification events only while a key
+`subscribed:CHANNEL` exists, and sends no e-mails about what was delivered. The keys live for 18
+minutes and are written again every six; after the last listener they run out by themselves, for
+another process may have listeners too.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from typing_extensions import override
+
+from flodgatt_tx.edge.redis import CommandProtocol
+from flodgatt_tx.wheel import Wheel
+
+LIFETIME = 1080  # seconds
+REFRESH = 360  # seconds
+_SLOTS = 120
+
+
+class Presence(Service):
+    """
+    The keys of all channels that somebody here listens to.
+
+    It outlives the connection to Redis, which it is given by `redis_ready`. *prefix*, which
+    REDIS_NAMESPACE asks for, is put before the names that Redis sees.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self.prefix = ""
+        self._holders: Counter[str] = Counter()
+        self._written: set[str] = set()
+        self._waiting: dict[str, list[Deferred[None]]] = {}
+        self._wheel: Wheel[str] = Wheel(_SLOTS)
+        self._redis: CommandProtocol | None = None
+        self._refreshing = LoopingCall(self._refresh)
+        self._refreshing.clock = clock
+
+    @override
+    def startService(self) -> None:
+        Service.startService(self)
+        self._refreshing.start(REFRESH / _SLOTS, now=False)
+
+    @override
+    def stopService(self) -> None:
+        Service.stopService(self)
+        if self._refreshing.running:
+            self._refreshing.stop()
+
+    def hold(self, keys: Iterable[str]) -> Deferred[list[None]]:
+        """Keep *keys* alive; the result fires once Redis has them, however long that takes."""
+        unwritten = []
+        for key in keys:
+            self._holders[key] += 1
+            self._wheel.add(key)
+            if key not in self._written:
+                unwritten.append(key)
+        written = [self._when_written(key) for key in unwritten]
+        self._write([key for key in unwritten if len(self._waiting[key]) == 1])
+        return gatherResults(written, consumeErrors=True)
+
+    def release(self, keys: Iterable[str]) -> None:
+        """Let go of *keys*; nobody else's hold on them is touched."""
+        for key in keys:
+            self._holders[key] -= 1
+            if not self._holders[key]:
+                del self._holders[key]
+                self._wheel.discard(key)
+                self._written.discard(key)
+                self._waiting.pop(key, None)
+
+    def redis_ready(self, redis: CommandProtocol) -> None:
+        """Write all keys to a Redis that may have lost them."""
+        self._redis = redis
+        self._write(list(self._holders))
+
+    def redis_lost(self) -> None:
+        """Wait for the next connection."""
+        self._redis = None
+        self._written.clear()
+
+    def _when_written(self, key: str) -> Deferred[None]:
+        written: Deferred[None] = Deferred()
+        self._waiting.setdefault(key, []).append(written)
+        return written
+
+    def _refresh(self) -> None:
+        self._write(self._wheel.turn())
+
+    def _write(self, keys: list[str]) -> None:
+        if not self._redis or not keys:
+            return
+        commands = [("SET", self.prefix + key, "1", "EX", LIFETIME) for key in keys]
+        self._redis.run(commands).addCallbacks(
+            lambda replies: self._have_written(keys), self._have_failed
+        )
+
+    def _have_written(self, keys: list[str]) -> None:
+        for key in keys:
+            if key in self._holders:
+                self._written.add(key)
+            for written in self._waiting.pop(key, ()):
+                if not written.called:
+                    written.callback(None)
+
+    def _have_failed(self, failure: Failure) -> None:
+        """The keys are written again with the next connection; a refusal ends this one."""
+        if self._redis:
+            self._log.error("Redis wrote no presence keys: {reason}", reason=str(failure.value))
+            self._redis.transport.loseConnection()

@@ -1,0 +1,152 @@
+"""
+One connection to Redis that hears everything anybody here listens to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from txredisapi import SubscriberProtocol
+from typing_extensions import override
+
+from flodgatt_tx.channels import Channels
+from flodgatt_tx.edge.redis import Command
+
+Deliver = Callable[[str, bytes], None]
+_MOST_CHANNELS = 1000  # in one command, so that Redis is not held up by it
+
+
+class PubSub:
+    """
+    The channels that are subscribed; it outlives the connection to Redis.
+
+    *deliver* is given every message, with the channel as it was asked for: *prefix*, which
+    REDIS_NAMESPACE asks for, is put before the names that Redis sees.
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, deliver: Deliver) -> None:
+        self.prefix = ""
+        self._reactor = reactor
+        self._deliver = deliver
+        self._channels = Channels()
+        self._waiting: dict[str, list[Deferred[None]]] = {}
+        self._protocol: TimelineProtocol | None = None
+        self._flushing = False
+
+    def __len__(self) -> int:
+        return len(self._channels)
+
+    def open(self, channels: Iterable[str]) -> None:
+        """Subscribe to *channels*, together with whatever else is asked for in this moment."""
+        self._channels.want(channels)
+        self._flush_soon()
+
+    def close(self, channels: Iterable[str]) -> None:
+        """Subscribe to *channels* no more."""
+        channels = list(channels)
+        self._channels.drop(channels)
+        for channel in channels:
+            self._waiting.pop(channel, None)
+        self._flush_soon()
+
+    def when_open(self, channels: Iterable[str]) -> Deferred[list[None]]:
+        """Fire once nothing that is published on *channels* can be missed any more."""
+        waiting = []
+        for channel in channels:
+            if not self._channels.is_confirmed(channel):
+                opened: Deferred[None] = Deferred()
+                self._waiting.setdefault(channel, []).append(opened)
+                waiting.append(opened)
+        return gatherResults(waiting, consumeErrors=True)
+
+    def redis_ready(self, protocol: TimelineProtocol) -> None:
+        """Subscribe to everything over a new connection."""
+        self._protocol = protocol
+        self._flush()
+
+    def redis_lost(self) -> None:
+        """Wait for the next connection."""
+        self._protocol = None
+        self._channels.forget()
+
+    def confirmed(self, channel: bytes) -> None:
+        """Take note that Redis has subscribed us."""
+        name = self._name(channel)
+        if self._channels.answered(name):
+            for opened in self._waiting.pop(name, ()):
+                if not opened.called:
+                    opened.callback(None)
+
+    def published(self, channel: bytes, message: bytes) -> None:
+        """Pass a message on; whatever happens to it, the next one shall come through."""
+        try:
+            self._deliver(self._name(channel), message)
+        except Exception:
+            self._log.failure("a message could not be delivered")
+
+    def _name(self, channel: bytes) -> str:
+        return channel.decode("utf-8", "replace").removeprefix(self.prefix)
+
+    def _flush_soon(self) -> None:
+        if not self._flushing:
+            self._flushing = True
+            self._reactor.callLater(0, self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        if self._protocol:
+            subscribe, unsubscribe = self._channels.take_changes()
+            self._protocol.send("SUBSCRIBE", [self.prefix + name for name in subscribe])
+            self._protocol.send("UNSUBSCRIBE", [self.prefix + name for name in unsubscribe])
+
+
+class TimelineProtocol(SubscriberProtocol):
+    """
+    Redis' side of a `PubSub`.
+
+    Redis answers SUBSCRIBE channel by channel, which txredisapi's own Deferreds do not follow:
+    replies are read here, by what they say.
+    """
+
+    _log = Logger()
+
+    def __init__(self, commands: Sequence[Command], pubsub: PubSub) -> None:
+        super().__init__(charset=None, convertNumbers=False)
+        self._greeting = commands
+        self._pubsub = pubsub
+
+    @override
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        for command in self._greeting:
+            self.transport.write(self._build_command(*command))
+        self._pubsub.redis_ready(self)
+
+    @override
+    def connectionLost(self, why: Failure) -> None:
+        super().connectionLost(why)
+        self._pubsub.redis_lost()
+
+    def send(self, command: str, channels: Sequence[str]) -> None:
+        """Send a command about *channels*, in pieces if there are very many."""
+        for at in range(0, len(channels), _MOST_CHANNELS):
+            piece = channels[at : at + _MOST_CHANNELS]
+            self.transport.write(self._build_command(command, *piece))
+
+    @override
+    def replyReceived(self, reply: Any) -> None:
+        match reply:
+            case [b"message", channel, message]:
+                self._pubsub.published(channel, message)
+            case [b"subscribe", channel, _]:
+                self._pubsub.confirmed(channel)
+            case Exception():
+                # Without what was refused we would be deaf and not know it: begin anew.
+                self._log.error("Redis refused us: {reason}", reason=str(reply))
+                self.transport.loseConnection()

@@ -1,0 +1,73 @@
+"""
+The connected clients, whichever way they came in.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from flodgatt_tx.edge.accounts import Account
+from flodgatt_tx.envelope import Event
+from flodgatt_tx.framing import encode_stream, frame_sse, frame_websocket
+from flodgatt_tx.streams import Stream
+from flodgatt_tx.viewer import Viewer
+
+WEBSOCKET = "websocket"
+EVENTSOURCE = "eventsource"
+
+
+class Connection(Protocol):
+    """What a transport does for its reader."""
+
+    def send(self, frame: bytes) -> None:
+        """Send bytes that are framed for this transport."""
+        ...
+
+    def kill(self) -> None:
+        """End because the viewer may not listen any more."""
+        ...
+
+    def go_away(self) -> None:
+        """End because the server goes down; the client shall come back."""
+        ...
+
+
+class Reader:
+    """
+    One client that is logged in.
+
+    It is *ready* while events may be sent to it, and *entered* while it is registered.
+    """
+
+    __slots__ = ("connection", "entered", "ready", "subscriptions", "transport", "viewer")
+
+    def __init__(self, transport: str, viewer: Viewer, connection: Connection) -> None:
+        self.transport = transport
+        self.viewer = viewer
+        self.connection = connection
+        self.ready = False
+        self.entered = False
+        self.subscriptions: dict[tuple[str | int, ...], Subscription] = {}
+
+
+class Subscription:
+    """
+    One reader's interest in one stream.
+
+    Subscriptions of the same *kind* are served the same bytes. *account* is there where the
+    stream is filtered; *listening* tells that the channels know of it.
+    """
+
+    __slots__ = ("account", "kind", "listening", "reader", "stream")
+
+    def __init__(self, reader: Reader, stream: Stream) -> None:
+        self.reader = reader
+        self.stream = stream
+        self.kind = encode_stream(stream.name) if reader.transport == WEBSOCKET else b""
+        self.account: Account | None = None
+        self.listening = False
+
+
+def frame_for(kind: bytes, event: Event) -> bytes:
+    """Write an event for a kind of subscription: the name of a WebSocket's stream, or SSE."""
+    return frame_websocket(event, kind) if kind else frame_sse(event)

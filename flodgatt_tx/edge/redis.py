@@ -1,0 +1,108 @@
+"""
+Connections to Redis: how to reach it, how to greet it, and one for commands.
+
+txredisapi's own greeting gives up for good when Redis refuses it once (while it loads its data,
+say), so the protocols here greet by themselves and leave coming back to `ClientService`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.application.internet import ClientService, backoffPolicy
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.protocol import Factory
+from twisted.internet.ssl import optionsForClientTLS
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from txredisapi import RedisError, RedisProtocol
+from typing_extensions import override
+
+from flodgatt_tx.edge.trust import trust_root
+from flodgatt_tx.redis_settings import RedisSettings
+
+Command = tuple[str | bytes | int, ...]
+
+
+def redis_endpoint(
+    reactor: Any, settings: RedisSettings, extra_ca_certs: str | None
+) -> IStreamClientEndpoint:
+    """Say how to reach Redis: over a UNIX socket, TCP, or TLS whose certificate is verified."""
+    if settings.socket:
+        return UNIXClientEndpoint(reactor, settings.socket)
+    endpoint: IStreamClientEndpoint = HostnameEndpoint(reactor, settings.host, settings.port)
+    if settings.tls:
+        options = optionsForClientTLS(settings.host, trustRoot=trust_root(extra_ca_certs))
+        endpoint = wrapClientTLS(options, endpoint)
+    return endpoint
+
+
+def greeting(settings: RedisSettings) -> list[Command]:
+    """The commands that a new connection begins with."""
+    commands: list[Command] = []
+    if settings.password:
+        user = (settings.username,) if settings.username else ()
+        commands.append(("AUTH", *user, settings.password))
+    if settings.db:
+        commands.append(("SELECT", settings.db))
+    return commands
+
+
+class CommandProtocol(RedisProtocol):
+    """A connection for commands; its owner is told when it is *ready* for use, and when *lost*."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        commands: Sequence[Command],
+        ready: Callable[[CommandProtocol], None],
+        lost: Callable[[], None],
+    ) -> None:
+        super().__init__(charset=None, convertNumbers=False)
+        self._greeting = commands
+        self._ready_now = ready
+        self._lost_now = lost
+
+    @override
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        Deferred.fromCoroutine(self._greet()).addErrback(self._give_up)
+
+    @override
+    def connectionLost(self, why: Failure) -> None:
+        super().connectionLost(why)
+        self._lost_now()
+
+    async def _greet(self) -> None:
+        await self.run(self._greeting)
+        self._ready_now(self)
+
+    def run(self, commands: Sequence[Command]) -> Deferred[list[Any]]:
+        """Send commands together; the result has their replies, or is the first failure."""
+        return gatherResults(
+            [self.execute_command(*command) for command in commands], consumeErrors=True
+        )
+
+    def _give_up(self, failure: Failure) -> None:
+        self._log.error("Redis refused us: {reason}", reason=_reason(failure))
+        self.transport.loseConnection()
+
+
+def _reason(failure: Failure) -> str:
+    # `gatherResults` wraps the first failure; Redis' own texts never quote what was sent.
+    error = getattr(failure.value, "subFailure", failure).value
+    return str(error) if isinstance(error, RedisError) else type(error).__name__
+
+
+def keep_connected(
+    reactor: Any, endpoint: IStreamClientEndpoint, build: Callable[[], Any]
+) -> ClientService:
+    """Make the service that holds a connection, and comes back within two seconds if it breaks."""
+    factory = Factory.forProtocol(build)
+    factory.noisy = False
+    policy = backoffPolicy(initialDelay=0.1, maxDelay=1.0)
+    return ClientService(endpoint, factory, retryPolicy=policy, clock=reactor)

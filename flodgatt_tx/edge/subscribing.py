@@ -1,0 +1,135 @@
+"""
+How a reader comes by its streams, and loses them.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred, gatherResults
+
+from flodgatt_tx.edge.accounts import Accounts
+from flodgatt_tx.edge.broadcast import Broadcast
+from flodgatt_tx.edge.mastodon import Mastodon
+from flodgatt_tx.edge.metrics import SYSTEM, Metrics
+from flodgatt_tx.edge.presence import Presence
+from flodgatt_tx.edge.pubsub import PubSub
+from flodgatt_tx.edge.readers import Reader, Subscription
+from flodgatt_tx.errors import FOREIGN_LIST, UnauthorizedError
+from flodgatt_tx.streams import Parameters, check_scopes, open_stream, presence_keys
+
+
+class Subscriber:
+    """Subscribes readers to streams, and Redis to their channels."""
+
+    def __init__(
+        self,
+        mastodon: Mastodon,
+        accounts: Accounts,
+        pubsub: PubSub,
+        presence: Presence,
+        broadcast: Broadcast,
+        metrics: Metrics,
+    ) -> None:
+        self._mastodon = mastodon
+        self._accounts = accounts
+        self._pubsub = pubsub
+        self._presence = presence
+        self._broadcast = broadcast
+        self._metrics = metrics
+
+    def enter(self, reader: Reader) -> None:
+        """Let a reader be told of its token's and its account's end."""
+        reader.entered = True
+        channels = reader.viewer.system_channels
+        self._pubsub.open(self._broadcast.systems.add(reader, channels))
+        self._metrics.clients.labels(reader.transport).inc()
+        self._metrics.channels.labels(reader.transport, SYSTEM).inc(len(channels))
+
+    def leave(self, reader: Reader) -> None:
+        """Forget a reader and all that it listened to; once is enough."""
+        if not reader.entered:
+            return
+        reader.ready = reader.entered = False
+        for subscription in list(reader.subscriptions.values()):
+            self._drop(subscription)
+        channels = reader.viewer.system_channels
+        self._pubsub.close(self._broadcast.systems.remove(reader, channels))
+        self._metrics.clients.labels(reader.transport).dec()
+        self._metrics.channels.labels(reader.transport, SYSTEM).dec(len(channels))
+
+    async def subscribe(self, reader: Reader, kind: str, parameters: Parameters) -> None:
+        """
+        Let a reader hear a stream; it is no mistake to ask for one twice.
+
+        Returns once nothing can be missed: Redis has confirmed the channels, those that tell of
+        the token's end too, and Rails can see that somebody listens.
+
+        :raises RefusalError: as the stream, the list or the state of the database has it.
+        """
+        check_scopes(kind, reader.viewer)
+        stream = open_stream(kind, parameters, reader.viewer)
+        if stream.name in reader.subscriptions:
+            return
+        subscription = Subscription(reader, stream)
+        reader.subscriptions[stream.name] = subscription
+        try:
+            await self._prepare(subscription)
+            if reader.subscriptions.get(stream.name) is subscription:
+                await self._listen(subscription)
+            else:
+                self._drop(subscription)  # unsubscribed, or gone, while the database was asked
+        except BaseException:
+            self._drop(subscription)
+            raise
+
+    def unsubscribe(self, reader: Reader, kind: str, parameters: Parameters) -> None:
+        """
+        Let a reader hear a stream no more, under the name it was asked by or another spelling.
+
+        :raises RefusalError: if there is no such stream.
+        """
+        stream = open_stream(kind, parameters, reader.viewer)
+        alike = (
+            each
+            for each in reader.subscriptions.values()
+            if each.stream.channels == stream.channels
+        )
+        subscription = reader.subscriptions.get(stream.name) or next(alike, None)
+        if subscription:
+            self._drop(subscription)
+
+    async def _prepare(self, subscription: Subscription) -> None:
+        """Ask the database what has to be known before the first event."""
+        stream, viewer = subscription.stream, subscription.reader.viewer
+        if stream.list_id is not None and not await self._mastodon.owns_list(
+            viewer.account_id, stream.list_id
+        ):
+            raise UnauthorizedError(FOREIGN_LIST)
+        if stream.filtered:
+            subscription.account = await self._accounts.hold(viewer.account_id)
+
+    def _listen(self, subscription: Subscription) -> Deferred[list[list[None]]]:
+        stream, reader = subscription.stream, subscription.reader
+        subscription.listening = True
+        self._pubsub.open(self._broadcast.streams.add(subscription, stream.channels))
+        self._metrics.channels.labels(reader.transport, stream.kind).inc()
+        channels = (*reader.viewer.system_channels, *stream.channels)
+        return gatherResults(
+            [
+                self._pubsub.when_open(channels),
+                self._presence.hold(presence_keys(stream.channels)),
+            ],
+            consumeErrors=True,
+        )
+
+    def _drop(self, subscription: Subscription) -> None:
+        stream, reader = subscription.stream, subscription.reader
+        if reader.subscriptions.get(stream.name) is subscription:
+            del reader.subscriptions[stream.name]
+        if subscription.listening:
+            subscription.listening = False
+            self._pubsub.close(self._broadcast.streams.remove(subscription, stream.channels))
+            self._presence.release(presence_keys(stream.channels))
+            self._metrics.channels.labels(reader.transport, stream.kind).dec()
+        if subscription.account:
+            self._accounts.release(subscription.account)
+            subscription.account = None

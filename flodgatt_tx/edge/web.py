@@ -1,0 +1,166 @@
+"""
+The HTTP side: which path is answered by what, and how errors look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+from twisted.internet.defer import CancelledError
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel, Request
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import NOT_DONE_YET, Site
+from twisted.web.server import Request as SiteRequest
+from typing_extensions import override
+
+from flodgatt_tx.edge.api import Api, request_id
+from flodgatt_tx.edge.metrics import CONTENT_TYPE
+from flodgatt_tx.edge.sse import EventStream
+from flodgatt_tx.errors import (
+    METHOD_NOT_ALLOWED,
+    UNEXPECTED,
+    UNKNOWN_CHANNEL,
+    BadRequestError,
+    MethodNotAllowedError,
+    RefusalError,
+)
+from flodgatt_tx.query import is_truthy, split_target
+from flodgatt_tx.streams import PREFIX, kind_of_path
+
+Answer = Callable[[Request, Mapping[str, str]], int | bytes]
+_READING = (b"GET", b"HEAD")
+_METHODS = b"GET,HEAD,PUT,PATCH,POST,DELETE"
+
+
+class StreamingApi(Resource):
+    """
+    All paths. A leaf, for a path either is one of these or leads nowhere.
+
+    Everything is open to scripts of all origins: a token, not the browser, says who asks.
+    """
+
+    isLeaf = True
+    _log = Logger()
+
+    def __init__(self, api: Api) -> None:
+        Resource.__init__(self)
+        self._api = api
+        self._answers: dict[str, Answer] = {
+            "/favicon.ico": self._favicon,
+            "/metrics": self._metrics,
+            f"{PREFIX}health": self._health,
+        }
+
+    @override
+    def render(self, request: Request) -> int | bytes:
+        request.setHeader(b"access-control-allow-origin", b"*")
+        request.setHeader(b"x-request-id", request_id(request.getHeader("x-request-id")).encode())
+        if request.method == b"OPTIONS":
+            return self._preflight(request)
+        path, parameters = split_target(request.uri)
+        try:
+            answer = self._answer_to(path, parameters)
+            if request.method not in _READING:
+                raise MethodNotAllowedError(METHOD_NOT_ALLOWED)
+            return answer(request, parameters)
+        except RefusalError as refusal:
+            return refuse(request, refusal)
+
+    def _answer_to(self, path: str, parameters: Mapping[str, str]) -> Answer:
+        if answer := self._answers.get(path.removesuffix("/")):
+            return answer
+        kind = kind_of_path(path, is_truthy(parameters.get("only_media")))
+        if kind is None:
+            raise BadRequestError(UNKNOWN_CHANNEL)
+        return lambda request, parameters: self._stream(request, kind, parameters)
+
+    def _preflight(self, request: Request) -> bytes:
+        request.setResponseCode(204)
+        request.setHeader(b"access-control-allow-methods", _METHODS)
+        request.setHeader(b"vary", b"Access-Control-Request-Headers")
+        if headers := request.getHeader(b"access-control-request-headers"):
+            request.setHeader(b"access-control-allow-headers", headers)
+        return b""
+
+    def _favicon(self, request: Request, parameters: Mapping[str, str]) -> bytes:
+        # Browsers ask for it when somebody looks at the metrics.
+        request.setResponseCode(404)
+        return b""
+
+    def _health(self, request: Request, parameters: Mapping[str, str]) -> bytes:
+        return _text(request, b"text/plain", b"OK")
+
+    def _metrics(self, request: Request, parameters: Mapping[str, str]) -> bytes:
+        return _text(request, CONTENT_TYPE.encode(), self._api.metrics.render())
+
+    def _stream(self, request: Request, kind: str, parameters: Mapping[str, str]) -> int:
+        opening = EventStream(self._api, request).open(kind, parameters)
+        opening.addCallback(lambda _: request.finish() if request.method == b"HEAD" else None)
+        opening.addErrback(self._fail, request)
+        return NOT_DONE_YET
+
+    def _fail(self, failure: Failure, request: Request) -> None:
+        if failure.check(CancelledError):
+            return  # the client is gone
+        refusal = failure.value
+        if not isinstance(refusal, RefusalError):
+            self._log.failure("a stream could not be opened", failure)
+            refusal = RefusalError(UNEXPECTED)
+        request.write(refuse(request, refusal))
+        request.finish()
+
+
+def refuse(request: Request, refusal: RefusalError) -> bytes:
+    """Set a response to what *refusal* says and return its body."""
+    request.setResponseCode(refusal.status)
+    request.setHeader(b"content-type", b"application/json")
+    if refusal.retry_after is not None:
+        request.setHeader(b"retry-after", str(refusal.retry_after).encode())
+    if isinstance(refusal, MethodNotAllowedError):
+        request.setHeader(b"allow", b"GET, HEAD, OPTIONS")
+    return orjson.dumps({"error": refusal.message})
+
+
+def _text(request: Request, content_type: bytes, body: bytes) -> bytes:
+    request.setHeader(b"content-type", content_type)
+    request.setHeader(b"cache-control", b"private, no-store")
+    return body
+
+
+class _Request(SiteRequest):
+    """A request whose response says nothing about us that is not asked."""
+
+    defaultContentType = None  # noqa: N815 # Twisted's
+
+    @override
+    def process(self) -> None:
+        SiteRequest.process(self)
+        if not self.startedWriting:
+            self.responseHeaders.removeHeader(b"server")
+
+
+class StreamingSite(Site):
+    """The HTTP server; it logs requests without what may hold a token."""
+
+    _log = Logger()
+    # Twisted's own would look for HTTP/2, which a proxy in front speaks for us.
+    protocol = HTTPChannel  # type: ignore[assignment] # a class is a factory, too
+    displayTracebacks = False  # noqa: N815 # Twisted's
+    noisy = False
+
+    def __init__(self, resource: IResource, reactor: Any = None) -> None:
+        Site.__init__(self, resource, requestFactory=_Request, reactor=reactor)
+
+    @override
+    def log(self, request: Request) -> None:
+        self._log.info(
+            "{method} {path} {code}",
+            method=request.method.decode("ascii", "replace"),
+            path=split_target(request.uri)[0],
+            code=request.code,
+            request_id=request.responseHeaders.getRawHeaders("x-request-id"),
+        )

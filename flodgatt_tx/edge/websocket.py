@@ -1,0 +1,232 @@
+"""
+One client that listens over a WebSocket, to as many streams as it likes.
+
+The token comes with the handshake. The client says `{"type": "subscribe", "stream": "public"}`,
+or names its first stream in the query; what goes the other way is in `flodgatt_tx.framing`.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from typing_extensions import override
+
+from flodgatt_tx.commands import Subscribe, parse_command
+from flodgatt_tx.credentials import find_token, subprotocols
+from flodgatt_tx.edge.api import Api, request_id
+from flodgatt_tx.edge.readers import WEBSOCKET, Reader
+from flodgatt_tx.errors import NOT_UNSUBSCRIBED, UNEXPECTED, RefusalError
+from flodgatt_tx.framing import PING, frame_error
+from flodgatt_tx.query import split_target
+from flodgatt_tx.streams import Parameters
+
+LARGEST_MESSAGE = 64 * 1024  # bytes, from a client
+NO_BINARY = "The mastodon streaming server does not support binary messages"
+# Longer than a lookup may take, or a client would never read that it failed; seconds.
+HANDSHAKE_TIMEOUT = 20
+CLOSE_TIMEOUT = 5
+
+_GOING_AWAY = 1001
+_UNSUPPORTED_DATA = 1003
+# What Autobahn keeps of the handshake, tokens included, and never looks at again.
+_HANDSHAKE = (
+    "http_request_data",
+    "http_status_line",
+    "http_headers",
+    "http_request_uri",
+    "http_request_path",
+    "http_request_params",
+    "http_request_host",
+    "http_response_data",
+    "websocket_extensions",
+    "websocket_protocols",
+)
+
+
+class StreamingSocket(WebSocketServerProtocol):
+    """Autobahn's protocol on one side, a `Reader` on the other."""
+
+    _log = Logger()
+
+    def __init__(self, api: Api) -> None:
+        super().__init__()
+        self._api = api
+        self._request_id = ""
+        self._parameters: dict[str, str] = {}
+        self._refusal: RefusalError | None = None
+        self._pending: set[Deferred[Any]] = set()
+        self._reader: Reader | None = None
+        self._asked = False
+        self._alive = True
+
+    @override
+    def processHandshake(self) -> None:
+        # Frames that arrive while the token is looked up wait; they are no second handshake.
+        if not self._asked:
+            super().processHandshake()
+        elif len(self.data) > LARGEST_MESSAGE:
+            self.dropConnection(abort=True)
+
+    @override
+    def onConnect(self, request: ConnectionRequest) -> Deferred[Any]:
+        self._asked = True
+        self._request_id = request_id(request.headers.get("x-request-id"))
+        path, self._parameters = split_target(self.http_request_uri.encode("latin-1"))
+        self._log.info("WebSocket {path}", path=path, request_id=self._request_id)
+        return self._owned(Deferred.fromCoroutine(self._log_in(request.headers)))
+
+    async def _log_in(self, headers: dict[str, str]) -> tuple[str | None, dict[str, str]]:
+        offered = headers.get("sec-websocket-protocol")
+        try:
+            token = find_token(
+                headers.get("authorization"), self._parameters.get("access_token"), offered
+            )
+            viewer = await self._api.login.viewer(token)
+        except RefusalError as refusal:
+            self._refusal = refusal
+            raise ConnectionDeny(refusal.status, refusal.message) from None
+        self._reader = Reader(WEBSOCKET, viewer, self)
+        # Browsers insist on hearing the subprotocol that they offered.
+        return next(iter(subprotocols(offered)), None), {"X-Request-Id": self._request_id}
+
+    @override
+    def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
+        if self.state == self.STATE_CLOSED:
+            return
+        if self._refusal is None and code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            reason = UNEXPECTED
+        self.wasNotCleanReason = reason
+        headers = [
+            ("Connection", "close"),
+            ("Content-Type", "text/plain"),
+            ("Content-Length", "0"),
+            ("X-Request-Id", self._request_id or request_id(None)),
+            ("X-Error-Message", reason.encode("ascii", "replace").decode()),
+        ]
+        if self._refusal and self._refusal.retry_after is not None:
+            headers.append(("Retry-After", str(self._refusal.retry_after)))
+        self.sendHttpErrorResponse(code, HTTPStatus(code).phrase, headers)
+        self.dropConnection(abort=False)
+
+    @override
+    def onOpen(self) -> None:
+        if self._reader is None or self.state == self.STATE_CLOSED:
+            return  # the client left while its token was looked up
+        for name in _HANDSHAKE:
+            self.__dict__.pop(name, None)
+        parameters, self._parameters = self._parameters, {}
+        self._reader.ready = True
+        self._api.subscriber.enter(self._reader)
+        self._api.pings.add(self)
+        if kind := parameters.get("stream"):
+            self._subscribe(kind, parameters)
+
+    @override
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        self._alive = True
+        if isBinary:
+            self.sendCloseFrame(_UNSUPPORTED_DATA, NO_BINARY.encode())
+            return
+        command = parse_command(payload)
+        if command is None or self._reader is None:
+            return
+        if isinstance(command, Subscribe):
+            self._subscribe(command.kind, command.parameters)
+        else:
+            self._unsubscribe(self._reader, command.kind, command.parameters)
+
+    @override
+    def onPong(self, payload: bytes) -> None:
+        self._alive = True
+
+    @override
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        for pending in list(self._pending):
+            pending.cancel()
+        self._api.pings.discard(self)
+        reader, self._reader = self._reader, None
+        if reader:
+            self._api.subscriber.leave(reader)
+
+    def send(self, frame: bytes) -> None:
+        """Send one event."""
+        self.transport.write(frame)
+
+    def beat(self) -> None:
+        """Ask for a sign of life; drop a client that has given none since the last time."""
+        if self._alive:
+            self._alive = False
+            self.transport.write(PING)
+        else:
+            self.transport.abortConnection()
+
+    def kill(self) -> None:
+        """Close without a code, as Mastodon's server does."""
+        self.sendCloseFrame()
+
+    def go_away(self) -> None:
+        """Close with the code that brings clients back."""
+        self.sendCloseFrame(_GOING_AWAY)
+
+    def _subscribe(self, kind: str, parameters: Parameters) -> None:
+        reader = self._reader
+        if reader:
+            subscribing = self._api.subscriber.subscribe(reader, kind, parameters)
+            self._owned(Deferred.fromCoroutine(subscribing)).addErrback(self._refuse)
+
+    def _unsubscribe(self, reader: Reader, kind: str, parameters: Parameters) -> None:
+        try:
+            self._api.subscriber.unsubscribe(reader, kind, parameters)
+        except RefusalError:
+            self.send(frame_error(NOT_UNSUBSCRIBED, None))
+
+    def _refuse(self, failure: Failure) -> None:
+        if failure.check(CancelledError):
+            return
+        refusal = failure.value
+        if not isinstance(refusal, RefusalError):
+            self._log.failure("a stream could not be opened", failure)
+            refusal = RefusalError(UNEXPECTED)
+        if self.state == self.STATE_OPEN:
+            self.send(frame_error(refusal.message, refusal.status))
+
+    def _owned(self, pending: Deferred[Any]) -> Deferred[Any]:
+        """Keep what is under way, to end it with the connection."""
+        self._pending.add(pending)
+
+        def done(outcome: Any) -> Any:
+            self._pending.discard(pending)
+            return outcome
+
+        return pending.addBoth(done)
+
+
+class StreamingSocketFactory(WebSocketServerFactory):
+    """Makes the protocols of WebSocket clients."""
+
+    noisy = False
+
+    def __init__(self, api: Api) -> None:
+        super().__init__(server="")
+        self._api = api
+        self.setProtocolOptions(
+            webStatus=False,
+            allowNullOrigin=True,  # `Origin: null` is what files and sandboxed pages say
+            failByDrop=False,  # tell a client what it did wrong instead of cutting it off
+            openHandshakeTimeout=HANDSHAKE_TIMEOUT,
+            closeHandshakeTimeout=CLOSE_TIMEOUT,
+            maxFramePayloadSize=LARGEST_MESSAGE,
+            maxMessagePayloadSize=LARGEST_MESSAGE,
+        )
+
+    @override
+    def buildProtocol(self, addr: object) -> StreamingSocket:
+        protocol = StreamingSocket(self._api)
+        protocol.factory = self
+        return protocol
