@@ -1,0 +1,44 @@
+# make run    a small Mastodon in a box: own Redis, own PostgreSQL, sample people, this server
+# make test   the tests          make lint   ruff and mypy          make clean   as after cloning
+#
+# The Python is another one with `make PYTHON=python3.13 …`; `make clean` before changing it.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# The other kind of editable install would hide the plugin from twistd.
+EDITABLE := --config-settings editable_mode=compat
+
+.PHONY: run test lint clean
+
+run: .venv/server-installed
+	@$(BIN)/python -m flodgatt_tx.demo.programs
+	$(BIN)/twistd -n --pidfile= flodgatt --demo
+
+test: .venv/tests-installed
+	@$(BIN)/python -m flodgatt_tx.demo.programs
+	$(BIN)/python -m twisted.trial tests
+
+lint: .venv/tests-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "$(PYTHON) is not Python 3.11 or later: try make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	    || { echo "$(PYTHON) cannot make virtual environments: apt install $(notdir $(PYTHON))-venv" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/server-installed: setup.py pyproject.toml | .venv/bin/python
+	$(INSTALL) $(EDITABLE) -e .
+	@touch $@
+
+.venv/tests-installed: setup.py pyproject.toml | .venv/bin/python
+	$(INSTALL) $(EDITABLE) -e '.[test]'
+	@touch $@ .venv/server-installed
+
+clean:
+	rm -rf .venv build dist *.egg-info _trial_temp* .mypy_cache .ruff_cache .hypothesis .coverage*
+	find . -name __pycache__ -prune -exec rm -rf {} +
