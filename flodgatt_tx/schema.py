@@ -26,6 +26,16 @@ LOOKED_FOR = (
     ("users", "role_id"),  # before 4.0
 )
 TABLES = tuple(sorted({table for table, _ in LOOKED_FOR}))
+# Without these there is nothing to serve.
+NEEDED_TABLES = (
+    "accounts",
+    "account_domain_blocks",
+    "blocks",
+    "lists",
+    "mutes",
+    "oauth_access_tokens",
+    "users",
+)
 
 # Table and column of whatever LOOKED_FOR tables have; a missing table has no rows.
 PROBE = """

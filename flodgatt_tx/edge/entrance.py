@@ -118,13 +118,11 @@ class EntranceFactory(ServerFactory):
         return Entrance(self, addr)
 
     @override
-    def doStart(self) -> None:
-        ServerFactory.doStart(self)
+    def startFactory(self) -> None:
         self.site.doStart()
         self.websockets.doStart()
 
     @override
-    def doStop(self) -> None:
+    def stopFactory(self) -> None:
         self.websockets.doStop()
         self.site.doStop()
-        ServerFactory.doStop(self)

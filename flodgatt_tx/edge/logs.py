@@ -19,6 +19,7 @@ from twisted.logger import (
     ILogObserver,
     LogLevel,
     LogLevelFilterPredicate,
+    LogPublisher,
     textFileLogObserver,
 )
 from twisted.python.logfile import LogFile
@@ -41,7 +42,7 @@ _LEVELS = {
 def make_observer(level: str, output: IO[Any]) -> ILogObserver:
     """Write to *output* what is at least of *level*, one of Node's names for them."""
     if level == "silent":
-        return lambda event: None
+        return LogPublisher()
     predicate = LogLevelFilterPredicate(defaultLogLevel=_LEVELS[level])
     return FilteringLogObserver(textFileLogObserver(output), [predicate])
 

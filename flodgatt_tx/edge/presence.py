@@ -10,17 +10,19 @@ another process may have listeners too.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
+from twisted.application.internet import ClientService
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from typing_extensions import override
 
-from flodgatt_tx.edge.redis import CommandProtocol
+from flodgatt_tx.edge.redis import Command, CommandProtocol, keep_connected
 from flodgatt_tx.wheel import Wheel
 
 LIFETIME = 1080  # seconds
@@ -120,3 +122,14 @@ class Presence(Service):
         if self._redis:
             self._log.error("Redis wrote no presence keys: {reason}", reason=str(failure.value))
             self._redis.transport.loseConnection()
+
+
+def keep_present(
+    reactor: Any, endpoint: IStreamClientEndpoint, hello: Sequence[Command], presence: Presence
+) -> ClientService:
+    """Make the service that keeps a `Presence` connected."""
+    return keep_connected(
+        reactor,
+        endpoint,
+        lambda: CommandProtocol(hello, presence.redis_ready, presence.redis_lost),
+    )

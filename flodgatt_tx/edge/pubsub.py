@@ -7,14 +7,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from twisted.application.internet import ClientService
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from txredisapi import SubscriberProtocol
 from typing_extensions import override
 
 from flodgatt_tx.channels import Channels
-from flodgatt_tx.edge.redis import Command
+from flodgatt_tx.edge.redis import Command, keep_connected
 
 Deliver = Callable[[str, bytes], None]
 _MOST_CHANNELS = 1000  # in one command, so that Redis is not held up by it
@@ -150,3 +152,10 @@ class TimelineProtocol(SubscriberProtocol):
                 # Without what was refused we would be deaf and not know it: begin anew.
                 self._log.error("Redis refused us: {reason}", reason=str(reply))
                 self.transport.loseConnection()
+
+
+def keep_subscribed(
+    reactor: Any, endpoint: IStreamClientEndpoint, hello: Sequence[Command], pubsub: PubSub
+) -> ClientService:
+    """Make the service that keeps a `PubSub` connected."""
+    return keep_connected(reactor, endpoint, lambda: TimelineProtocol(hello, pubsub))

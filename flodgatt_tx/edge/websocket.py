@@ -154,6 +154,15 @@ class StreamingSocket(WebSocketServerProtocol):
         if reader:
             self._api.subscriber.leave(reader)
 
+    @override
+    def sendCloseFrame(
+        self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False
+    ) -> None:
+        # Nothing may follow a close frame, whoever was the first to close.
+        if self._reader:
+            self._reader.ready = False
+        super().sendCloseFrame(code, reasonUtf8, isReply)
+
     def send(self, frame: bytes) -> None:
         """Send one event."""
         self.transport.write(frame)

@@ -1,0 +1,116 @@
+"""
+Where the objects of one server meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from twisted.application.service import IService
+from twisted.internet.interfaces import IStreamServerEndpoint
+
+from flodgatt_tx.edge.accounts import Accounts
+from flodgatt_tx.edge.api import Api
+from flodgatt_tx.edge.broadcast import Broadcast
+from flodgatt_tx.edge.database import Pool
+from flodgatt_tx.edge.entrance import EntranceFactory
+from flodgatt_tx.edge.heartbeat import Heartbeat
+from flodgatt_tx.edge.listeners import Listeners
+from flodgatt_tx.edge.login import Login
+from flodgatt_tx.edge.mastodon import Mastodon, MastodonDatabase
+from flodgatt_tx.edge.metrics import Metrics
+from flodgatt_tx.edge.namespace import NamespacedServices
+from flodgatt_tx.edge.presence import Presence, keep_present
+from flodgatt_tx.edge.pubsub import PubSub, keep_subscribed
+from flodgatt_tx.edge.redis import greeting, redis_endpoint
+from flodgatt_tx.edge.shutdown import Shutdown
+from flodgatt_tx.edge.subscribing import Subscriber
+from flodgatt_tx.edge.web import StreamingApi, StreamingSite
+from flodgatt_tx.edge.websocket import StreamingSocketFactory
+from flodgatt_tx.settings import Settings
+
+PING_PERIOD = 30  # seconds, WebSocket
+THUMP_PERIOD = 15  # seconds, SSE
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of a server that know neither where PostgreSQL is nor where Redis is."""
+
+    metrics: Metrics
+    accounts: Accounts
+    pubsub: PubSub
+    presence: Presence
+    api: Api
+    front: EntranceFactory
+
+    def services(self) -> list[IService]:
+        """Those that have something to do by themselves."""
+        return [self.presence, self.accounts, self.api.pings, self.api.thumps]
+
+
+def make_parts(reactor: Any, mastodon: Mastodon) -> Parts:
+    """Put the parts together around a *mastodon* that can be asked."""
+    metrics = Metrics()
+    accounts = Accounts(mastodon, reactor)
+    broadcast = Broadcast(mastodon, metrics)
+    pubsub = PubSub(reactor, broadcast.published)
+    presence = Presence(reactor)
+    metrics.watch("redis_subscriptions", "Channels subscribed in Redis", pubsub.__len__)
+    api = Api(
+        clock=reactor,
+        login=Login(mastodon),
+        subscriber=Subscriber(mastodon, accounts, pubsub, presence, broadcast, metrics),
+        metrics=metrics,
+        pings=Heartbeat(PING_PERIOD, reactor),
+        thumps=Heartbeat(THUMP_PERIOD, reactor),
+    )
+    site = StreamingSite(StreamingApi(api), reactor)
+    front = EntranceFactory(reactor, site, StreamingSocketFactory(api))
+    return Parts(metrics, accounts, pubsub, presence, api, front)
+
+
+def make_server(
+    reactor: Any,
+    settings: Settings,
+    places: Sequence[tuple[str, IStreamServerEndpoint]],
+    fail: Callable[[str], NoReturn],
+) -> list[IService]:
+    """
+    Make the services of one server, in the order in which they start.
+
+    *fail* is called, with a message, if one of the *places* to listen cannot be had.
+    """
+    pool = Pool(reactor, settings.database)
+    mastodon = MastodonDatabase(pool)
+    parts = make_parts(reactor, mastodon)
+    watch = parts.metrics.watch
+    watch("pg_pool_total_connections", "Connections to PostgreSQL", lambda: pool.total)
+    watch("pg_pool_idle_connections", "Connections with nothing to do", lambda: pool.idle)
+    watch("pg_pool_waiting_queries", "Queries without a connection", lambda: pool.waiting)
+    redis = _redis_services(reactor, settings, mastodon, parts)
+    listeners = Listeners(places, parts.front, fail)
+    hearts = (parts.api.pings, parts.api.thumps)
+    shutdown = Shutdown(reactor, listeners.stop_listening, hearts)
+    return [pool, redis, *parts.services(), listeners, shutdown]
+
+
+def _redis_services(
+    reactor: Any, settings: Settings, mastodon: Mastodon, parts: Parts
+) -> NamespacedServices:
+    pubsub, presence = parts.pubsub, parts.presence
+    endpoint = redis_endpoint(reactor, settings.redis, settings.extra_ca_certs)
+    hello = greeting(settings.redis)
+    namespace = settings.redis.namespace
+    if namespace and settings.redis.namespace_forced:
+        pubsub.prefix = presence.prefix = f"{namespace}:"
+        namespace = None
+    services = NamespacedServices(reactor, mastodon, namespace, (pubsub, presence))
+    for service in (
+        keep_subscribed(reactor, endpoint, hello, pubsub),
+        keep_present(reactor, endpoint, hello, presence),
+    ):
+        service.setServiceParent(services)
+    return services

@@ -1,0 +1,106 @@
+"""
+What `twistd flodgatt` runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from twisted.application.service import IService, MultiService
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.internet.task import react
+from twisted.logger import Logger
+from twisted.python.usage import UsageError
+
+from flodgatt_tx.edge.check import find_problems
+from flodgatt_tx.edge.listeners import endpoints
+from flodgatt_tx.edge.logs import LoggedService, make_observer, open_output
+from flodgatt_tx.edge.options import Options
+from flodgatt_tx.edge.server import make_server
+from flodgatt_tx.settings import Layer, Settings, described
+
+__all__ = ["Options", "makeService"]
+
+_log = Logger()
+
+
+def makeService(options: Options, reactor: Any = None) -> MultiService:
+    """
+    Make the service that twistd runs.
+
+    With `--check` there is none: the process ends with what was found.
+    """
+    if reactor is None:
+        from twisted.internet import reactor
+    twistd: Mapping[str, Any] = options.parent or {}
+    demo = _open_demo(options, reactor) if options["demo"] else None
+    settings = options.settings
+    if options["check"]:
+        _check(settings)
+    output = open_output(twistd)
+    service = LoggedService(make_observer(settings.log_level, output) if output else None)
+    service.name = "flodgatt"
+    for child in make_server(reactor, settings, _places(reactor, settings), _failing(twistd)):
+        child.setServiceParent(service)
+    if demo:
+        demo.setServiceParent(service)
+    reactor.callWhenRunning(_announce, settings)
+    return service
+
+
+def _places(reactor: Any, settings: Settings) -> list[tuple[str, IStreamServerEndpoint]]:
+    try:
+        return endpoints(reactor, settings.listen, settings.socket, settings.bind, settings.port)
+    except ValueError as error:
+        raise UsageError(f"--listen: {error}") from None
+
+
+def _announce(settings: Settings) -> None:
+    for name, value, origin in described(settings):
+        _log.info("{name}={value} ({origin})", name=name, value=value, origin=origin)
+    for warning in settings.warnings:
+        _log.warn("{warning}", warning=warning)
+
+
+def _failing(twistd: Mapping[str, Any]) -> Any:
+    """Say how to give up: with one line to the terminal, or as twistd's daemons report it."""
+
+    def fail(message: str) -> NoReturn:
+        _log.critical("{message}", message=message)
+        if not twistd.get("nodaemon"):
+            raise RuntimeError(message)
+        if pidfile := twistd.get("pidfile"):
+            Path(pidfile).unlink(missing_ok=True)
+        raise SystemExit(f"flodgatt: {message}")
+
+    return fail
+
+
+def _check(settings: Settings) -> NoReturn:
+    for name, value, origin in described(settings):
+        print(f"{name}={value} ({origin})")
+    for warning in settings.warnings:
+        print(f"warning: {warning}")
+    react(lambda reactor: Deferred.fromCoroutine(_report(reactor, settings)))
+
+
+async def _report(reactor: Any, settings: Settings) -> None:
+    problems = await find_problems(reactor, settings)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if problems:
+        raise SystemExit(1)
+    print("Redis and PostgreSQL answer; everything is ready.")
+
+
+def _open_demo(options: Options, reactor: Any) -> IService:
+    """Start a site in a box, and let the settings point to it."""
+    from flodgatt_tx.demo.site import open_site, publisher
+
+    servers = open_site()
+    options.load(Layer("demo", servers.environment()))
+    return publisher(servers, reactor)
