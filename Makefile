@@ -5,7 +5,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517
 # The other kind of editable install would hide the plugin from twistd.
 EDITABLE := --config-settings editable_mode=compat
 

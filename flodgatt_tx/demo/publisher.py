@@ -38,6 +38,7 @@ class Publisher(MultiService):
         self._plan = plan
         self._state = State()
         factory = Factory.forProtocol(lambda: RedisProtocol(charset=None, convertNumbers=False))
+        factory.noisy = False
         retries = backoffPolicy(initialDelay=0.1, maxDelay=2.0)
         self._client = ClientService(endpoint, factory, retryPolicy=retries, clock=clock)
         self._client.setServiceParent(self)
