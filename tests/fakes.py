@@ -1,0 +1,217 @@
+"""
+Redis and Mastodon's database, in memory: small, and held to the same contracts as the real ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import hiredis
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionDone, ConnectionRefusedError
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.protocol import Protocol
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.python.failure import Failure
+from typing_extensions import override
+from zope.interface import implementer
+
+from flodgatt_tx.filtering import Relations, relations_from_rows
+from flodgatt_tx.viewer import Viewer
+
+
+class MemoryMastodon:
+    """
+    A Mastodon whose tables are sets and dictionaries.
+
+    Questions are counted in *asked*. While *held* is a list each question waits in it, for the
+    test to let it go on; while *failing* is an exception each question fails with it.
+    """
+
+    def __init__(self) -> None:
+        self.tokens: dict[str, Viewer] = {}
+        self.lists: set[tuple[int, int]] = set()
+        self.blocks: set[tuple[int, int]] = set()
+        self.mutes: set[tuple[int, int]] = set()
+        self.blocked_domains: dict[int, frozenset[str]] = {}
+        self.is_namespaced = False
+        self.asked: list[str] = []
+        self.held: list[Deferred[None]] | None = None
+        self.failing: Exception | None = None
+
+    def let_go(self) -> None:
+        """Let the questions that are held be answered."""
+        held, self.held = self.held or [], None
+        for question in held:
+            question.callback(None)
+
+    async def viewers(self, tokens: Sequence[str]) -> Mapping[str, Viewer]:
+        await self._take("viewers")
+        return {token: self.tokens[token] for token in tokens if token in self.tokens}
+
+    async def owns_list(self, account: int, list_id: int) -> bool:
+        await self._take("owns_list")
+        return (account, list_id) in self.lists
+
+    async def relations(self, people: Iterable[int], authors: Iterable[int]) -> Relations:
+        people, authors = set(people), set(authors)
+        await self._take("relations")
+        return relations_from_rows(
+            [(target, who, False) for who, target in self.blocks | self.mutes if target in people]
+            + [(who, target, True) for who, target in self.blocks if who in authors]
+        )
+
+    async def domain_blocks(self, accounts: Sequence[int]) -> Mapping[int, frozenset[str]]:
+        await self._take("domain_blocks")
+        return {id_: self.blocked_domains[id_] for id_ in accounts if id_ in self.blocked_domains}
+
+    async def namespaced(self) -> bool:
+        await self._take("namespaced")
+        return self.is_namespaced
+
+    async def _take(self, question: str) -> None:
+        self.asked.append(question)
+        if self.held is not None:
+            held: Deferred[None] = Deferred()
+            self.held.append(held)
+            await held
+        if self.failing:
+            raise self.failing
+
+
+@implementer(IStreamClientEndpoint)
+class MemoryRedis:
+    """
+    A Redis that is its own endpoint: pub/sub, SET with EX, AUTH, SELECT and PING.
+
+    Replies come with the next turn of *clock*. It refuses connections while it is not *up*, and
+    answers nothing while it is *hung*.
+    """
+
+    def __init__(self, clock: MemoryReactorClock, password: str | None = None) -> None:
+        self.clock = clock
+        self.password = password
+        self.up = True
+        self.hung = False
+        self.keys: dict[str, int] = {}
+        self.commands: list[list[str]] = []
+        self.connections: list[MemoryConnection] = []
+
+    def connect(self, protocol_factory: Any) -> Deferred[Any]:
+        """See `IStreamClientEndpoint`."""
+        if not self.up:
+            refused: Deferred[Any] = Deferred()
+            refused.errback(Failure(ConnectionRefusedError()))
+            return refused
+        protocol = protocol_factory.buildProtocol(None)
+        self.connections.append(MemoryConnection(self, protocol))
+        return succeed(protocol)
+
+    def publish(self, channel: str, message: bytes) -> int:
+        """Publish; return how many connections hear it."""
+        hearing = [each for each in self.connections if channel.encode() in each.channels]
+        for each in hearing:
+            each.reply([b"message", channel.encode(), message])
+        self.clock.advance(0)
+        return len(hearing)
+
+    def channels(self) -> set[str]:
+        """The channels that somebody is subscribed to."""
+        return {name.decode() for each in self.connections for name in each.channels}
+
+    def cut(self) -> None:
+        """End all connections."""
+        for connection in list(self.connections):
+            connection.end()
+
+
+class MemoryConnection(StringTransport):
+    """The two ends of one connection: a transport to the client, Redis behind it."""
+
+    def __init__(self, redis: MemoryRedis, protocol: Protocol) -> None:
+        super().__init__()
+        self._redis = redis
+        self._protocol = protocol
+        self._reader = hiredis.Reader()
+        self._authenticated = redis.password is None
+        self.channels: set[bytes] = set()
+        protocol.makeConnection(self)
+
+    @override
+    def write(self, data: bytes) -> None:
+        self._reader.feed(data)
+        while (command := self._reader.gets()) is not False:
+            self._redis.commands.append([word.decode() for word in command])
+            if not self._redis.hung:
+                self._obey(*command)
+
+    @override
+    def loseConnection(self) -> None:
+        self._redis.clock.callLater(0, self.end)
+
+    abortConnection = loseConnection  # noqa: N815 # Twisted's
+
+    def end(self) -> None:
+        """Close the connection from Redis' side."""
+        if self in self._redis.connections:
+            self._redis.connections.remove(self)
+            self._protocol.connectionLost(Failure(ConnectionDone()))
+
+    def reply(self, *values: object) -> None:
+        """Send replies to the client."""
+        encoded = b"".join(map(_encode, values))
+        self._redis.clock.callLater(0, self._deliver, encoded)
+
+    def _deliver(self, data: bytes) -> None:
+        if self in self._redis.connections:
+            self._protocol.dataReceived(data)
+
+    def _obey(self, name: bytes, *arguments: bytes) -> None:
+        if name == b"AUTH":
+            self._authenticated = arguments[-1].decode() == self._redis.password
+            self.reply("OK" if self._authenticated else _Error("WRONGPASS invalid password"))
+        elif not self._authenticated:
+            self.reply(_Error("NOAUTH Authentication required."))
+        else:
+            commands: dict[bytes, Callable[..., None]] = {
+                b"SUBSCRIBE": self._subscribe,
+                b"UNSUBSCRIBE": self._unsubscribe,
+                b"SET": self._set,
+                b"SELECT": lambda database: self.reply("OK"),
+                b"PING": lambda: self.reply("PONG"),
+            }
+            commands[name](*arguments)
+
+    def _subscribe(self, *channels: bytes) -> None:
+        for channel in channels:
+            self.channels.add(channel)
+            self.reply([b"subscribe", channel, len(self.channels)])
+
+    def _unsubscribe(self, *channels: bytes) -> None:
+        for channel in channels:
+            self.channels.discard(channel)
+            self.reply([b"unsubscribe", channel, len(self.channels)])
+
+    def _set(self, key: bytes, value: bytes, ex: bytes, seconds: bytes) -> None:
+        self._redis.keys[key.decode()] = int(seconds)
+        self.reply("OK")
+
+
+class _Error(str):
+    """An error reply."""
+
+
+def _encode(value: object) -> bytes:
+    match value:
+        case _Error():
+            return b"-%b\r\n" % value.encode()
+        case str():
+            return b"+%b\r\n" % value.encode()
+        case int():
+            return b":%d\r\n" % value
+        case bytes():
+            return b"$%d\r\n%b\r\n" % (len(value), value)
+        case list():
+            return b"*%d\r\n" % len(value) + b"".join(map(_encode, value))
+    raise TypeError(repr(value))

@@ -1,0 +1,289 @@
+"""
+A whole server in memory, and clients to visit it.
+
+Everything between the bytes of a client and the bytes of Redis is the real thing.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from typing_extensions import override
+from websockets.client import ClientProtocol
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Response
+from websockets.uri import parse_uri
+
+from flodgatt_tx.edge.presence import keep_present
+from flodgatt_tx.edge.pubsub import keep_subscribed
+from flodgatt_tx.edge.server import make_parts
+from flodgatt_tx.scopes import parse_scopes
+from flodgatt_tx.viewer import Viewer
+from tests.fakes import MemoryMastodon, MemoryRedis
+
+API = "/api/v1/streaming"
+
+
+def viewer(account: int = 1, scopes: str = "read", **more: Any) -> Viewer:
+    """Make a viewer; the token's id is the account's and a thousand."""
+    values: dict[str, Any] = {"token_id": account + 1000, "languages": None, "permissions": 0}
+    return Viewer(account_id=account, scopes=parse_scopes(scopes), **{**values, **more})
+
+
+def status(
+    id_: str = "1", account: str = "50", acct: str = "far@remote.example", **more: Any
+) -> dict[str, Any]:
+    """Make a status as far as a streaming server looks at it."""
+    return {
+        "id": id_,
+        "language": "en",
+        "content": "<p>hello</p>",
+        "account": {"id": account, "username": acct.split("@")[0], "acct": acct},
+        "mentions": [],
+        **more,
+    }
+
+
+class Stage:
+    """
+    The server, its Redis and its Mastodon.
+
+    Three people have tokens: `ann` is account 1, `ben` 2 and `cyd` 3, all with scope `read`.
+    """
+
+    def __init__(self) -> None:
+        self.clock = MemoryReactorClock()
+        self.redis = MemoryRedis(self.clock)
+        self.mastodon = MemoryMastodon()
+        for account, token in enumerate(("ann", "ben", "cyd"), 1):
+            self.mastodon.tokens[token] = viewer(account)
+        self.parts = make_parts(self.clock, self.mastodon)
+        self.services = [
+            keep_subscribed(self.clock, self.redis, [], self.parts.pubsub),
+            keep_present(self.clock, self.redis, [], self.parts.presence),
+            *self.parts.services(),
+        ]
+        for service in self.services:
+            service.startService()
+        self.turn()
+
+    def close(self) -> None:
+        """End everything."""
+        for service in reversed(self.services):
+            service.stopService()
+        self.turn()
+
+    def turn(self) -> None:
+        """Let everything happen that takes no time."""
+        for _ in range(5):
+            self.clock.advance(0)
+
+    def publish(self, channel: str, event: str, payload: object = None) -> None:
+        """Publish as Rails does."""
+        envelope = {"event": event} if payload is None else {"event": event, "payload": payload}
+        self.publish_bytes(channel, json.dumps(envelope).encode())
+
+    def publish_bytes(self, channel: str, message: bytes) -> None:
+        """Publish whatever it is."""
+        self.redis.publish(channel, message)
+        self.turn()
+
+    def connect(self) -> Visitor:
+        """Connect a client that has said nothing yet."""
+        return Visitor(self)
+
+    def get(self, target: str, method: str = "GET", **headers: str) -> Visitor:
+        """Connect a client that makes one HTTP request; `_` in a header's name stands for `-`."""
+        client = self.connect()
+        client.request(target, method, **headers)
+        return client
+
+    def websocket(
+        self, target: str = API, subprotocol: str | None = None, **headers: str
+    ) -> Socket:
+        """Connect a WebSocket client."""
+        return Socket(self, target, subprotocol, headers)
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        """Read one number."""
+        return self.parts.metrics.registry.get_sample_value(name, labels)
+
+
+class Wire(StringTransport):
+    """A transport whose closing is noticed."""
+
+    def __init__(self) -> None:
+        super().__init__(peerAddress=IPv4Address("TCP", "127.0.0.1", 50000))
+        self.closed = False
+        self.protocol: Any = None
+
+    @override
+    def loseConnection(self) -> None:
+        self.closed = True
+
+    @override
+    def abortConnection(self) -> None:
+        self.closed = True
+
+
+class Visitor:
+    """One client's connection: what it sends, and what it has received so far."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.wire = Wire()
+        self.wire.protocol = stage.parts.front.buildProtocol(self.wire.getPeer())
+        self.wire.protocol.makeConnection(self.wire)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the server has closed the connection."""
+        return self.wire.closed
+
+    @property
+    def raw(self) -> bytes:
+        """All bytes that have come."""
+        received: bytes = self.wire.value()
+        return received
+
+    def send(self, data: bytes) -> None:
+        """Send bytes."""
+        self.wire.protocol.dataReceived(data)
+        self.stage.turn()
+
+    def request(self, target: str, method: str = "GET", **headers: str) -> None:
+        """Send an HTTP request."""
+        lines = [f"{method} {target} HTTP/1.1", "Host: localhost"]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        self.send("\r\n".join([*lines, "", ""]).encode())
+
+    def hang_up(self) -> None:
+        """Close the connection from the client's side."""
+        self.wire.protocol.connectionLost(Failure(ConnectionDone()))
+        self.stage.turn()
+
+    @property
+    def status(self) -> int:
+        """The status of the response."""
+        return int(self.raw.split(b" ", 2)[1])
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of the response, their names in lower case."""
+        lines = self.raw.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+        return {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+
+    @property
+    def body(self) -> bytes:
+        """The body so far, out of its chunks."""
+        body = self.raw.partition(b"\r\n\r\n")[2]
+        if self.headers.get("transfer-encoding") != "chunked":
+            return body
+        whole = b""
+        while body:
+            size, _, rest = body.partition(b"\r\n")
+            whole += rest[: int(size, 16)]
+            body = rest[int(size, 16) + 2 :]
+        return whole
+
+    @property
+    def ended(self) -> bool:
+        """Whether the body has ended."""
+        return self.raw.endswith(b"\r\n0\r\n\r\n")
+
+    @property
+    def events(self) -> list[tuple[str, str]]:
+        """The events of an SSE response: name and data."""
+        found = []
+        for block in self.body.decode().split("\n\n"):
+            lines = [line.split(": ", 1) for line in block.split("\n") if ": " in line]
+            data = [value for name, value in lines if name == "data"]
+            names = [value for name, value in lines if name == "event"]
+            if data:
+                found.append((names[0], "\n".join(data)))
+        return found
+
+
+class Socket(Visitor):
+    """A WebSocket client, by the library `websockets`, without its input and output."""
+
+    def __init__(
+        self, stage: Stage, target: str, subprotocol: str | None, headers: dict[str, str]
+    ) -> None:
+        super().__init__(stage)
+        subprotocols: Any = [subprotocol] if subprotocol else None
+        self.protocol = ClientProtocol(
+            parse_uri(f"ws://localhost{target}"), subprotocols=subprotocols
+        )
+        request = self.protocol.connect()
+        for name, value in headers.items():
+            request.headers[name.replace("_", "-")] = value
+        self.protocol.send_request(request)
+        self._read = 0
+        self.frames: list[Frame] = []
+        self.response: Response | None = None
+        self._exchange()
+
+    def say(self, message: object) -> None:
+        """Send a text message: JSON, or a str as it is."""
+        text = message if isinstance(message, str) else json.dumps(message)
+        self.protocol.send_text(text.encode())
+        self._exchange()
+
+    def subscribe(self, stream: str, **parameters: object) -> None:
+        """Subscribe to a stream."""
+        self.say({"type": "subscribe", "stream": stream, **parameters})
+
+    def unsubscribe(self, stream: str, **parameters: object) -> None:
+        """Unsubscribe from a stream."""
+        self.say({"type": "unsubscribe", "stream": stream, **parameters})
+
+    @property
+    def open(self) -> bool:
+        """Whether the handshake has succeeded and nobody has begun to close."""
+        self._exchange()
+        return bool(self.response and self.response.status_code == 101 and self.close_code is None)
+
+    @property
+    def messages(self) -> list[Any]:
+        """The messages that have come, as values."""
+        self._exchange()
+        return [
+            json.loads(bytes(frame.data)) for frame in self.frames if frame.opcode is Opcode.TEXT
+        ]
+
+    @property
+    def close_code(self) -> int | None:
+        """The code that the server has closed with; 1005 stands for none."""
+        self._exchange()
+        received = self.protocol.close_rcvd
+        return received.code if received else None
+
+    def _exchange(self) -> None:
+        """Send what the library wants to send, let it read what has come."""
+        for data in self.protocol.data_to_send():
+            if data and not self.closed:
+                self.send(data)
+        new, self._read = self.raw[self._read :], len(self.raw)
+        if new:
+            self.protocol.receive_data(new)
+        for event in self.protocol.events_received():
+            if isinstance(event, Response):
+                self.response = event
+            elif isinstance(event, Frame):
+                self.frames.append(event)
+
+
+class StageTestCase(SynchronousTestCase):
+    """A test with a server of its own."""
+
+    def setUp(self) -> None:
+        """Set the stage."""
+        self.stage = Stage()
+        self.addCleanup(self.stage.close)
