@@ -5,7 +5,7 @@ What `twistd flodgatt` runs.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,15 +17,16 @@ from twisted.logger import Logger
 from twisted.python.usage import UsageError
 
 from flodgatt_tx.edge.check import find_problems
-from flodgatt_tx.edge.listeners import endpoints
+from flodgatt_tx.edge.listeners import Listeners, endpoints
 from flodgatt_tx.edge.logs import LoggedService, make_observer, open_output
 from flodgatt_tx.edge.options import Options
 from flodgatt_tx.edge.server import make_server
-from flodgatt_tx.settings import Layer, Settings, described
+from flodgatt_tx.settings import VARIABLES, Layer, Settings, described
 
 __all__ = ["Options", "makeService"]
 
 _log = Logger()
+_DEPENDENCIES = ("DATABASE_", "DB_", "PG", "REDIS_")
 
 
 def makeService(options: Options, reactor: Any = None) -> MultiService:
@@ -37,17 +38,18 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
     if reactor is None:
         from twisted.internet import reactor
     twistd: Mapping[str, Any] = options.parent or {}
-    demo = _open_demo(options, reactor) if options["demo"] else None
+    site = _open_demo(options) if options["demo"] else None
     settings = options.settings
     if options["check"]:
         _check(settings)
     output = open_output(twistd)
     service = LoggedService(make_observer(settings.log_level, output) if output else None)
     service.name = "flodgatt"
-    for child in make_server(reactor, settings, _places(reactor, settings), _failing(twistd)):
+    services = make_server(reactor, settings, _places(reactor, settings), _failing(twistd))
+    if site:
+        services += _demo_services(reactor, site, services)
+    for child in services:
         child.setServiceParent(service)
-    if demo:
-        demo.setServiceParent(service)
     reactor.callWhenRunning(_announce, settings)
     return service
 
@@ -97,10 +99,24 @@ async def _report(reactor: Any, settings: Settings) -> None:
     print("Redis and PostgreSQL answer; everything is ready.")
 
 
-def _open_demo(options: Options, reactor: Any) -> IService:
-    """Start a site in a box, and let the settings point to it."""
-    from flodgatt_tx.demo.site import open_site, publisher
+def _open_demo(options: Options) -> Any:
+    """Start a site in a box, and let the settings point there and nowhere else."""
+    from flodgatt_tx.demo.site import open_site
 
-    servers = open_site()
-    options.load(Layer("demo", servers.environment()))
-    return publisher(servers, reactor)
+    site = open_site()
+    elsewhere = {each.name: "" for each in VARIABLES if each.name.startswith(_DEPENDENCIES)}
+    options.settings = options.load(Layer("demo", {**elsewhere, **site.environment()}))
+    return site
+
+
+def _demo_services(reactor: Any, site: Any, services: Sequence[IService]) -> list[IService]:
+    from flodgatt_tx.demo.site import publisher, welcome
+
+    def greet() -> None:
+        for listeners in services:
+            if isinstance(listeners, Listeners):
+                # Not to `sys.stdout`, which twistd has made part of the log.
+                print(welcome(listeners.addresses()[0]), file=sys.__stdout__, flush=True)
+
+    reactor.callWhenRunning(greet)
+    return [publisher(site, reactor)]
