@@ -50,7 +50,7 @@ class PlanTests(SynchronousTestCase):
     @override
     def setUp(self) -> None:
         """Plan enough turns for everything to happen."""
-        self.published = published(1, 700)
+        self.published = published(1, 1200)
 
     @given(some.integers())
     @settings(max_examples=20)
@@ -121,7 +121,7 @@ class PlanTests(SynchronousTestCase):
     def test_sides(self) -> None:
         """What is on the public channel is on exactly one of local and remote too."""
         sides = {"timeline:public:local", "timeline:public:remote"}
-        for turn in turns(1, 700):
+        for turn in turns(1, 1200):
             channels = [publication.channel for publication in turn]
             self.assertEqual(
                 "timeline:public" in channels, len(sides.intersection(channels)) == 1, channels

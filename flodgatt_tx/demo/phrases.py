@@ -21,12 +21,14 @@ PHRASES: dict[str, tuple[str, ...]] = {
         "Das Straßenfest fällt aus: zu viel Größe, zu wenig Gemüse. 🥕",
         "Neues aus dem Antiquariat: https://example.org/bücher #bücher",
         "Kaffee ist fertig ☕ #kaffee",
+        "Ein Igel im Garten! #wildlife",
     ),
     "is": (
         "Það er að koma vetur á Íslandi ❄️ #ísland",
         "Góðan daginn! Hver ætlar í sund í dag? #sund",
         "Norðurljósin voru ótrúleg í nótt. #norðurljós",
         "Þetta reddast.",
+        "Lundinn er kominn aftur 🐧 #wildlife",
     ),
     "ja": (
         "おはようございます。今日もいい天気ですね ☀️",
@@ -51,11 +53,13 @@ PHRASES: dict[str, tuple[str, ...]] = {
         "Bom dia, Lisboa! O elétrico já passou 🚋 #lisboa",
         "Há uma aranha na cozinha. Mudei de casa.",
         "Alguém conhece um bom livro de ficção científica? #livros",
+        "Vi dois golfinhos no Tejo 🐬 #wildlife",
         "Pastéis de nata acabados de fazer 😋 #cozinha",
     ),
     "es": (
         "¡Buenos días! Hoy toca paseo por la montaña ⛰️ #montaña",
         "¿Quién más está aprendiendo a programar? #programación",
+        "Un zorro cruzó el camino esta noche 🦊 #wildlife",
         "Mañana habrá concierto en la plaza 🎶 #música",
     ),
 }

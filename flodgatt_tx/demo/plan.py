@@ -146,13 +146,13 @@ def _change_filters(random: Random, state: State, now: datetime) -> Iterator[Pub
 
 
 _DEEDS: dict[Deed, float] = {
-    _post: 66,
+    _post: 76,
     _boost: 7,
     _edit: 7,
     _delete: 6,
     _favourite: 7,
     _follow: 2,
-    _announce: 4,
+    _announce: 2,
     _change_filters: 1,
 }
 

@@ -11,7 +11,7 @@ from flodgatt_tx.demo.people import BY_NAME, FOLLOWS, PEOPLE, Person
 from flodgatt_tx.demo.phrases import DESCRIPTIONS, PHRASES, POLLS, WARNINGS
 from flodgatt_tx.hashtags import normalize_hashtag
 
-_VISIBILITIES = {"public": 16, "unlisted": 2, "private": 2, "direct": 1}
+_VISIBILITIES = {"public": 16, "unlisted": 2, "private": 2, "direct": 3}
 # A hashtag goes on to the next space or punctuation: the marks of Hindi are no `\w` to Python.
 _PIECES = re.compile(r"(#[^\s#@.,:;!?。！？،]+|@\w+(?:@[\w.-]+)?|https://\S+)")
 _BY_ACCT = {person.acct: person for person in PEOPLE}
