@@ -9,13 +9,15 @@ ABOUT: dict[str, str] = {}
 exec((HERE / "flodgatt_tx" / "_version.py").read_text(), ABOUT)
 
 SERVER = [
+    "ahocorasick-rs >= 0.22",
     "autobahn >= 24.4",
     "hiredis >= 2.3",
+    "idna >= 3.7",
+    "lxml >= 5.4",
     "orjson >= 3.10",
     "prometheus-client >= 0.20",
     "psycopg2-binary >= 2.9.9",
     "pyopenssl >= 24",
-    "python-dotenv >= 1.0",
     "service-identity >= 24",
     "twisted >= 24.7",
     "txpostgres >= 1.7",
@@ -28,6 +30,7 @@ TESTS = [
     "hypothesis >= 6.100",
     "mypy >= 1.15",
     "mypy-zope >= 1.0.9",
+    "regex >= 2024.5",
     "ruff >= 0.9",
     "treq >= 24.9",
     "types-psycopg2",

@@ -7,7 +7,7 @@ and go meanwhile: a channel counts as confirmed only when the answer to its *las
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 class Channels:
@@ -20,6 +20,9 @@ class Channels:
 
     def __len__(self) -> int:
         return len(self._wanted)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._wanted))
 
     def want(self, channels: Iterable[str]) -> None:
         """These shall be subscribed."""

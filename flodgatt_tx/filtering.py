@@ -14,6 +14,7 @@ from functools import lru_cache
 
 import idna
 
+from flodgatt_tx.feeds import ALL_OPEN, Closed
 from flodgatt_tx.ids import parse_id
 from flodgatt_tx.streams import Stream
 from flodgatt_tx.viewer import Viewer
@@ -72,9 +73,15 @@ def _read_mentions(mentions: object) -> frozenset[int] | None:
     return None if None in ids else frozenset(each for each in ids if each is not None)
 
 
-def suits(status: Status, stream: Stream, viewer: Viewer) -> bool:
-    """Whether a status suits a stream and its viewer, by all that needs no database."""
+def suits(status: Status, stream: Stream, viewer: Viewer, closed: Closed = ALL_OPEN) -> bool:
+    """
+    Whether a status suits a stream and its viewer, by all that needs no database.
+
+    *closed* are the feeds that the site has switched off.
+    """
     if status.local_only and not stream.allow_local_only:
+        return False
+    if (stream.feed, status.local) in closed and not viewer.sees_closed_feeds:
         return False
     return viewer.languages is None or status.language in viewer.languages
 

@@ -13,16 +13,12 @@ from dataclasses import dataclass
 
 NOW = "(now() AT TIME ZONE 'UTC')"
 
-# What may be missing, by the release that lacks it.
+# What may be missing; served are Mastodon 2.9 and later.
 LOOKED_FOR = (
     ("accounts", "requested_deletion_at"),  # before 4.7
-    ("accounts", "suspended"),  # since 2.9
-    ("accounts", "suspended_at"),  # before 2.9
     ("custom_filter_keywords", "keyword"),  # before 4.0
     ("mutes", "expires_at"),  # before 3.3
     ("settings", "thing_type"),  # since 4.4
-    ("users", "chosen_languages"),  # before 2.4.3
-    ("users", "disabled"),  # before 2.1
     ("users", "role_id"),  # before 4.0
 )
 TABLES = tuple(sorted({table for table, _ in LOOKED_FOR}))
@@ -47,57 +43,72 @@ AND a.attnum > 0 AND NOT a.attisdropped
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The statements for one shape of Mastodon's tables; parameters are named, `%(tokens)s`."""
+    """
+    The statements for one shape of Mastodon's tables; parameters are named, `%(tokens)s`.
+
+    *filters* is None where filters have no keywords yet: clients of such old releases do their
+    own filtering. *namespaced* tells that REDIS_NAMESPACE counts.
+    """
 
     viewers: str
+    viewers_again: str
     lists: str
     relations: str
     domain_blocks: str
+    filters: str | None
+    settings: str
     namespaced: bool
 
 
 def schema_from_columns(columns: Iterable[tuple[str, str]]) -> Schema:
     """Put the statements together from the (table, column) pairs that exist."""
     there = frozenset(columns)
+    # Mastodon 4.3, the last to put a namespace before its channels, is known by this column.
+    settings_of_things = ("settings", "thing_type") in there
     return Schema(
-        viewers=_viewers(there),
+        viewers=f"{_viewers(there)} AND t.token = ANY(%(tokens)s)",
+        viewers_again=f"{_viewers(there)} AND t.id = ANY(%(ids)s::bigint[])",
         lists="SELECT 1 FROM lists WHERE id = %(list)s AND account_id = %(account)s",
         relations=_relations(("mutes", "expires_at") in there),
         domain_blocks="SELECT account_id, array_agg(domain) FROM account_domain_blocks"
         " WHERE account_id = ANY(%(accounts)s::bigint[]) AND domain IS NOT NULL"
         " GROUP BY account_id",
-        # Mastodon 4.3, the last to put a namespace before its channels, is known by this column.
-        namespaced=("settings", "thing_type") in there,
+        filters=_FILTERS if ("custom_filter_keywords", "keyword") in there else None,
+        settings="SELECT var, value FROM settings WHERE var = ANY(%(names)s)"
+        f"{' AND thing_type IS NULL' if settings_of_things else ''}",
+        namespaced=settings_of_things,
     )
 
 
 def _viewers(there: frozenset[tuple[str, str]]) -> str:
-    """Tokens to (token, token id, account id, scopes, chosen languages, permissions)."""
+    """Good tokens: token, its id, account id, scopes, chosen languages, permissions."""
     roles = ("users", "role_id") in there
-    languages = ("users", "chosen_languages") in there
-    conditions = ["t.revoked_at IS NULL", f"({_NOT_EXPIRED})"]
-    conditions += [
-        condition
-        for column, condition in (
-            (("users", "disabled"), "NOT u.disabled"),
-            (("accounts", "suspended"), "NOT a.suspended"),
-            (("accounts", "suspended_at"), "a.suspended_at IS NULL"),
-            (("accounts", "requested_deletion_at"), "a.requested_deletion_at IS NULL"),
-        )
-        if column in there
-    ]
+    deletion = ("accounts", "requested_deletion_at") in there
     return (
-        "SELECT t.token, t.id, u.account_id, t.scopes,"
-        f" {'u.chosen_languages' if languages else 'NULL::text[]'},"
+        "SELECT t.token, t.id, u.account_id, t.scopes, u.chosen_languages,"
         f" {'COALESCE(r.permissions, 0)' if roles else '0'}"
         " FROM oauth_access_tokens t JOIN users u ON u.id = t.resource_owner_id"
         " JOIN accounts a ON a.id = u.account_id"
         f"{' LEFT JOIN user_roles r ON r.id = u.role_id' if roles else ''}"
-        f" WHERE t.token = ANY(%(tokens)s) AND {' AND '.join(conditions)}"
+        f" WHERE t.revoked_at IS NULL AND ({_NOT_EXPIRED})"
+        " AND NOT u.disabled AND a.suspended_at IS NULL"
+        f"{' AND a.requested_deletion_at IS NULL' if deletion else ''}"
     )
 
 
 _NOT_EXPIRED = f"t.expires_in IS NULL OR t.created_at + t.expires_in * interval '1 second' > {NOW}"
+
+# Accounts to (account, filter, title, context, expiry as text and as seconds, action, keyword,
+# whether it is a whole word).
+_FILTERS = f"""
+SELECT f.account_id, f.id, f.phrase, f.context,
+to_char(f.expires_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), extract(epoch FROM f.expires_at)::float8,
+f.action, k.keyword, k.whole_word
+FROM custom_filters f JOIN custom_filter_keywords k ON k.custom_filter_id = f.id
+WHERE f.account_id = ANY(%(accounts)s::bigint[])
+AND (f.expires_at IS NULL OR f.expires_at > {NOW})
+ORDER BY f.account_id, f.id, k.id
+"""
 
 
 def _relations(mutes_expire: bool) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 
 from flodgatt_tx.errors import (
     FOREIGN_LIST,
@@ -21,6 +20,7 @@ from flodgatt_tx.errors import (
     BadRequestError,
     UnauthorizedError,
 )
+from flodgatt_tx.feeds import Feed
 from flodgatt_tx.hashtags import normalize_hashtag
 from flodgatt_tx.ids import parse_id
 from flodgatt_tx.query import is_truthy
@@ -31,13 +31,6 @@ PREFIX = "/api/v1/streaming/"
 LONGEST_TAG = 1024  # bytes; Rails' tags are far shorter
 
 Parameters = Mapping[str, object]
-
-
-class Feed(Enum):
-    """Which of the site's feed-access settings a stream obeys."""
-
-    LIVE = "live"
-    TOPIC = "topic"
 
 
 @dataclass(frozen=True, slots=True)

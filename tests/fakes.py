@@ -17,7 +17,9 @@ from twisted.python.failure import Failure
 from typing_extensions import override
 from zope.interface import implementer
 
-from flodgatt_tx.filtering import Relations, relations_from_rows
+from flodgatt_tx.feeds import ALL_OPEN, Closed
+from flodgatt_tx.filtering import Relations, normalize_domain, relations_from_rows
+from flodgatt_tx.keyword_filters import Filter
 from flodgatt_tx.viewer import Viewer
 
 
@@ -35,6 +37,8 @@ class MemoryMastodon:
         self.blocks: set[tuple[int, int]] = set()
         self.mutes: set[tuple[int, int]] = set()
         self.blocked_domains: dict[int, frozenset[str]] = {}
+        self.filters_of: dict[int, tuple[Filter, ...]] | None = {}
+        self.closed: Closed = ALL_OPEN
         self.is_namespaced = False
         self.asked: list[str] = []
         self.held: list[Deferred[None]] | None = None
@@ -50,6 +54,10 @@ class MemoryMastodon:
         await self._take("viewers")
         return {token: self.tokens[token] for token in tokens if token in self.tokens}
 
+    async def viewers_again(self, token_ids: Sequence[int]) -> Mapping[int, Viewer]:
+        await self._take("viewers_again")
+        return {each.token_id: each for each in self.tokens.values() if each.token_id in token_ids}
+
     async def owns_list(self, account: int, list_id: int) -> bool:
         await self._take("owns_list")
         return (account, list_id) in self.lists
@@ -64,7 +72,21 @@ class MemoryMastodon:
 
     async def domain_blocks(self, accounts: Sequence[int]) -> Mapping[int, frozenset[str]]:
         await self._take("domain_blocks")
-        return {id_: self.blocked_domains[id_] for id_ in accounts if id_ in self.blocked_domains}
+        return {
+            id_: frozenset(map(normalize_domain, self.blocked_domains[id_]))
+            for id_ in accounts
+            if id_ in self.blocked_domains
+        }
+
+    async def filters(self, accounts: Sequence[int]) -> Mapping[int, tuple[Filter, ...]] | None:
+        await self._take("filters")
+        if self.filters_of is None:
+            return None
+        return {id_: self.filters_of[id_] for id_ in accounts if id_ in self.filters_of}
+
+    async def closed_feeds(self) -> Closed:
+        await self._take("closed_feeds")
+        return self.closed
 
     async def namespaced(self) -> bool:
         await self._take("namespaced")

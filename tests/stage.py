@@ -67,7 +67,7 @@ class Stage:
         self.services = [
             keep_subscribed(self.clock, self.redis, [], self.parts.pubsub),
             keep_present(self.clock, self.redis, [], self.parts.presence),
-            *self.parts.services(),
+            *self.parts.timed,
         ]
         for service in self.services:
             service.startService()

@@ -1,9 +1,10 @@
 """
 What is kept in memory of the accounts that listen to filtered streams.
 
-Blocks and mutes are asked for with every status, so they are never old. Which domains an account
-blocks cannot be asked that way, for Mastodon has no index by domain: it is loaded when the
-account subscribes, and again every 30 seconds.
+Blocks and mutes are asked for with every status, so they are never old. Keyword filters are kept
+until Mastodon says that they have changed. Which domains an account blocks can be neither asked
+for with a status, for Mastodon has no index by domain, nor does Mastodon tell of changes: that is
+loaded again every 30 seconds.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from twisted.application.service import Service
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
+from twisted.python.failure import Failure
 from typing_extensions import override
 
 from flodgatt_tx.edge.batching import Batch
 from flodgatt_tx.edge.mastodon import Mastodon
 from flodgatt_tx.errors import RefusalError
+from flodgatt_tx.keywords import Matcher
 from flodgatt_tx.wheel import Wheel
 
 REFRESH = 30  # seconds
@@ -26,25 +29,51 @@ _NONE: frozenset[str] = frozenset()
 
 
 class Account:
-    """One account's preferences, shared by its connections."""
+    """
+    One account's preferences, shared by its connections.
 
-    __slots__ = ("blocked_domains", "holders", "id")
+    *matcher* is None if the account has no keyword filters; *unfiltered* tells that this Mastodon
+    leaves filtering to its clients. While *loaded* is false, nothing can be filtered for it.
+    """
+
+    __slots__ = (
+        "blocked_domains",
+        "holders",
+        "id",
+        "loaded",
+        "matcher",
+        "reloads",
+        "unfiltered",
+        "waiting",
+    )
 
     def __init__(self, id_: int) -> None:
         self.id = id_
         self.holders = 0
         self.blocked_domains = _NONE
+        self.matcher: Matcher | None = None
+        self.unfiltered = False
+        self.loaded = False
+        self.reloads = 0
+        self.waiting: list[Deferred[None]] = []
+
+    def when_reloaded(self) -> Deferred[None] | None:
+        """Fire when it is loaded, or cannot be; None if nobody is loading it again."""
+        if not self.reloads:
+            return None
+        reloaded: Deferred[None] = Deferred()
+        self.waiting.append(reloaded)
+        return reloaded
 
 
 class Accounts(Service):
     """The accounts that somebody here listens for, kept fresh."""
 
-    _log = Logger()
-
     def __init__(self, mastodon: Mastodon, clock: IReactorTime) -> None:
         self._mastodon = mastodon
         self._held: dict[int, Account] = {}
-        self._loading = Batch(self._load)
+        self._loads = Batch(self._load)
+        self._refreshes = Batch(self._load_domains)
         self._wheel: Wheel[int] = Wheel(REFRESH)
         self._refreshing = LoopingCall(self._refresh)
         self._refreshing.clock = clock
@@ -73,7 +102,7 @@ class Accounts(Service):
         account.holders += 1
         try:
             # Each new subscription sees what is true now, also where others hold the account.
-            await self._loading.ask(id_)
+            await self._loads.ask(id_)
         except BaseException:
             self.release(account)
             raise
@@ -87,15 +116,51 @@ class Accounts(Service):
             self._wheel.discard(account.id)
             self._held.pop(account.id, None)
 
+    def reload(self, id_: int) -> None:
+        """
+        Load an account again, if somebody holds it: its filters have changed.
+
+        Until that is done it counts as not loaded, so that nothing is filtered by what is old.
+        """
+        account = self._held.get(id_)
+        if account is not None:
+            account.loaded = False
+            account.reloads += 1
+            self._loads.ask(id_).addBoth(self._reloaded, account)
+
+    def _reloaded(self, outcome: object, account: Account) -> None:
+        account.reloads -= 1
+        if isinstance(outcome, Failure):
+            account.loaded = False
+        if not account.reloads:
+            waiting, account.waiting = account.waiting, []
+            for each in waiting:
+                each.callback(None)
+
+    def reload_all(self) -> None:
+        """Load all accounts again: changes may have been missed."""
+        for id_ in self._held:
+            self.reload(id_)
+
     async def _load(self, ids: Sequence[int]) -> Mapping[int, None]:
+        await self._load_domains(ids)
+        filters = await self._mastodon.filters(ids)
+        for account in filter(None, map(self._held.get, ids)):
+            theirs = (filters or {}).get(account.id)
+            account.matcher = Matcher(theirs) if theirs else None
+            account.unfiltered = filters is None
+            account.loaded = True
+        return {}
+
+    async def _load_domains(self, ids: Sequence[int]) -> Mapping[int, None]:
         domains = await self._mastodon.domain_blocks(ids)
-        for id_ in ids:
-            if id_ in self._held:
-                self._held[id_].blocked_domains = domains.get(id_, _NONE)
+        for account in filter(None, map(self._held.get, ids)):
+            account.blocked_domains = domains.get(account.id, _NONE)
         return {}
 
     def _refresh(self) -> None:
         """Load one slice again; what cannot be loaded stays as it was."""
         for id_ in self._wheel.turn():
+            loads = self._refreshes if self._held[id_].loaded else self._loads
             # Whoever asks the database logs that it does not answer.
-            self._loading.ask(id_).addErrback(lambda failure: failure.trap(RefusalError))
+            loads.ask(id_).addErrback(lambda failure: failure.trap(RefusalError))

@@ -9,47 +9,55 @@ other channels do not.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from flodgatt_tx.edge.batching import Batch
-from flodgatt_tx.edge.mastodon import Mastodon
+from flodgatt_tx.edge.judging import Judge, Parcel
 from flodgatt_tx.edge.metrics import Metrics
 from flodgatt_tx.edge.readers import Reader, Subscription, frame_for
-from flodgatt_tx.envelope import KILL, BadEnvelopeError, Event, parse_event, parse_system_event
+from flodgatt_tx.envelope import (
+    FILTERS_CHANGED,
+    KILL,
+    BadEnvelopeError,
+    Event,
+    parse_event,
+    parse_system_event,
+)
 from flodgatt_tx.errors import RefusalError
-from flodgatt_tx.filtering import Relations, Status, read_status, suits
-from flodgatt_tx.framing import with_filtered
+from flodgatt_tx.filtering import read_status
 from flodgatt_tx.streams import is_filtered
 from flodgatt_tx.subscriptions import Subscriptions
 
-_NO_RESULTS = b"[]"
-
 
 class _Waiting:
-    """An event in its channel's queue, with those who were subscribed when it came."""
+    """An event in its channel's queue; *parcels* are there once it is known who gets it."""
 
-    __slots__ = ("event", "recipients", "settled")
+    __slots__ = ("parcels",)
 
-    def __init__(self, event: Event, recipients: list[Subscription], settled: bool) -> None:
-        self.event = event
-        self.recipients = recipients
-        self.settled = settled
+    def __init__(self, parcels: list[Parcel] | None = None) -> None:
+        self.parcels = parcels
 
 
 class Broadcast:
-    """Passes on what Redis says; who listens is in *streams* and *systems*."""
+    """
+    Passes on what Redis says; who listens is in *streams* and *systems*.
+
+    *filters_changed* is told of accounts whose filters have.
+    """
 
     _log = Logger()
 
-    def __init__(self, mastodon: Mastodon, metrics: Metrics) -> None:
+    def __init__(
+        self, judge: Judge, metrics: Metrics, filters_changed: Callable[[int], object]
+    ) -> None:
         self.streams: Subscriptions[Subscription] = Subscriptions()
         self.systems: Subscriptions[Reader] = Subscriptions()
-        self._mastodon = mastodon
+        self._judge = judge
         self._metrics = metrics
-        self._questions: Batch[Status, Relations] = Batch(self._ask)
+        self._filters_changed = filters_changed
         self._queues: dict[str, deque[_Waiting]] = {}
 
     def published(self, channel: str, message: bytes) -> None:
@@ -65,72 +73,48 @@ class Broadcast:
             self._drop("malformed")
             self._log.warn("{channel}: {error}", channel=channel, error=str(error))
 
-    def _obey(self, command: str, readers: Iterable[Reader]) -> None:
+    def _obey(self, command: str, readers: Sequence[Reader]) -> None:
         if command == KILL:
             for reader in readers:
                 reader.ready = False
                 reader.connection.kill()
+        elif command == FILTERS_CHANGED:
+            self._filters_changed(readers[0].viewer.account_id)
 
     def _pass_on(self, channel: str, event: Event, recipients: list[Subscription]) -> None:
         if event.is_status and is_filtered(channel):
-            self._judge(channel, event, recipients)
+            self._have_judged(channel, event, recipients)
         elif queue := self._queues.get(channel):
-            queue.append(_Waiting(event, recipients, settled=True))
+            queue.append(_Waiting([(event, recipients)]))
         else:
             self._deliver(event, recipients)
 
-    def _judge(self, channel: str, event: Event, recipients: list[Subscription]) -> None:
+    def _have_judged(self, channel: str, event: Event, recipients: list[Subscription]) -> None:
         status = read_status(event.value)
         if status is None:
             # Nobody can tell who must not see it.
             self._drop("unreadable")
             return
-        suited = [each for each in recipients if suits(status, each.stream, each.reader.viewer)]
-        if not suited:
-            return
-        if not status.judged:
-            event = with_filtered(event, _NO_RESULTS)
-        waiting = _Waiting(event, suited, settled=False)
-        self._queues.setdefault(channel, deque()).append(waiting)
-        self._questions.ask(status).addCallbacks(
-            self._settle,
-            self._leave_out,
-            callbackArgs=(channel, waiting, status),
-            errbackArgs=(channel, waiting),
-        )
+        suited = self._judge.suited(status, recipients)
+        if suited:
+            waiting = _Waiting()
+            self._queues.setdefault(channel, deque()).append(waiting)
+            judging = Deferred.fromCoroutine(self._judge.parcels(event, status, suited))
+            judging.addErrback(self._leave_out).addCallback(self._settle, channel, waiting)
 
-    async def _ask(self, statuses: Sequence[Status]) -> Mapping[Status, Relations]:
-        authors = {status.author for status in statuses}
-        people = authors.union(*(status.mentions for status in statuses))
-        relations = await self._mastodon.relations(people, authors)
-        return dict.fromkeys(statuses, relations)
-
-    def _settle(
-        self, relations: Relations | None, channel: str, waiting: _Waiting, status: Status
-    ) -> None:
-        hidden_from = (relations or Relations()).hidden_from(status)
-        waiting.recipients = [
-            each
-            for each in waiting.recipients
-            if each.reader.viewer.account_id not in hidden_from
-            and (each.account is not None and status.domain not in each.account.blocked_domains)
-        ]
-        self._advance(channel, waiting)
-
-    def _leave_out(self, failure: Failure, channel: str, waiting: _Waiting) -> None:
+    def _leave_out(self, failure: Failure) -> list[Parcel]:
         """What cannot be judged reaches nobody."""
         if not failure.check(RefusalError):
             self._log.failure("a status could not be judged", failure)
         self._drop("unjudged")
-        waiting.recipients = []
-        self._advance(channel, waiting)
+        return []
 
-    def _advance(self, channel: str, waiting: _Waiting) -> None:
-        waiting.settled = True
+    def _settle(self, parcels: list[Parcel], channel: str, waiting: _Waiting) -> None:
+        waiting.parcels = parcels
         queue = self._queues[channel]
-        while queue and queue[0].settled:
-            first = queue.popleft()
-            self._deliver(first.event, first.recipients)
+        while queue and queue[0].parcels is not None:
+            for event, recipients in queue.popleft().parcels or ():
+                self._deliver(event, recipients)
         if not queue:
             del self._queues[channel]
 

@@ -13,7 +13,9 @@ from twisted.python.failure import Failure
 
 from flodgatt_tx.edge.link import Rows, SqlError
 from flodgatt_tx.errors import UNEXPECTED, RefusalError
+from flodgatt_tx.feeds import SETTINGS, Closed, closed_feeds
 from flodgatt_tx.filtering import Relations, normalize_domain, relations_from_rows
+from flodgatt_tx.keyword_filters import Filter, Row, filters_from_rows
 from flodgatt_tx.schema import PROBE, TABLES, Schema, schema_from_columns
 from flodgatt_tx.scopes import parse_scopes
 from flodgatt_tx.viewer import Viewer
@@ -32,6 +34,10 @@ class Mastodon(Protocol):
         """Who owns each of these tokens; those that are not good (any more) are left out."""
         ...
 
+    async def viewers_again(self, token_ids: Sequence[int]) -> Mapping[int, Viewer]:
+        """The same for tokens that were good before, by their ids."""
+        ...
+
     async def owns_list(self, account: int, list_id: int) -> bool:
         """Whether a list is the account's own."""
         ...
@@ -42,6 +48,18 @@ class Mastodon(Protocol):
 
     async def domain_blocks(self, accounts: Sequence[int]) -> Mapping[int, frozenset[str]]:
         """The domains that each account blocks; who blocks none is left out."""
+        ...
+
+    async def filters(self, accounts: Sequence[int]) -> Mapping[int, tuple[Filter, ...]] | None:
+        """
+        The keyword filters of each account; who has none is left out.
+
+        :return: None if this Mastodon leaves filtering by keyword to its clients.
+        """
+        ...
+
+    async def closed_feeds(self) -> Closed:
+        """Which feeds the site has switched off."""
         ...
 
     async def namespaced(self) -> bool:
@@ -75,16 +93,12 @@ class MastodonDatabase:
     async def viewers(self, tokens: Sequence[str]) -> Mapping[str, Viewer]:
         """See `Mastodon.viewers`."""
         rows = await self._ask("viewers", tokens=list(tokens))
-        return {
-            token: Viewer(
-                token_id=token_id,
-                account_id=account,
-                scopes=parse_scopes(scopes),
-                languages=None if languages is None else frozenset(languages),
-                permissions=permissions,
-            )
-            for token, token_id, account, scopes, languages, permissions in rows
-        }
+        return {token: _viewer(*columns) for token, *columns in rows}
+
+    async def viewers_again(self, token_ids: Sequence[int]) -> Mapping[int, Viewer]:
+        """See `Mastodon.viewers_again`."""
+        rows = await self._ask("viewers_again", ids=list(token_ids))
+        return {columns[0]: _viewer(*columns) for _, *columns in rows}
 
     async def owns_list(self, account: int, list_id: int) -> bool:
         """See `Mastodon.owns_list`."""
@@ -99,6 +113,20 @@ class MastodonDatabase:
         """See `Mastodon.domain_blocks`."""
         rows = await self._ask("domain_blocks", accounts=list(accounts))
         return {account: frozenset(map(normalize_domain, domains)) for account, domains in rows}
+
+    async def filters(self, accounts: Sequence[int]) -> Mapping[int, tuple[Filter, ...]] | None:
+        """See `Mastodon.filters`."""
+        if (await self._known_schema()).filters is None:
+            return None
+        rows: dict[int, list[Row]] = {}
+        for account, *columns in await self._ask("filters", accounts=list(accounts)):
+            row: Any = columns
+            rows.setdefault(account, []).append(row)
+        return {account: filters_from_rows(theirs) for account, theirs in rows.items()}
+
+    async def closed_feeds(self) -> Closed:
+        """See `Mastodon.closed_feeds`."""
+        return closed_feeds(await self._ask("settings", names=list(SETTINGS)))
 
     async def namespaced(self) -> bool:
         """See `Mastodon.namespaced`."""
@@ -148,3 +176,19 @@ class MastodonDatabase:
         for known in probing:
             if not known.called:
                 known.callback(outcome)
+
+
+def _viewer(
+    token_id: int,
+    account: int,
+    scopes: str | None,
+    languages: Sequence[str] | None,
+    permissions: int,
+) -> Viewer:
+    return Viewer(
+        token_id=token_id,
+        account_id=account,
+        scopes=parse_scopes(scopes),
+        languages=None if languages is None else frozenset(languages),
+        permissions=permissions,
+    )

@@ -27,15 +27,20 @@ class PubSub:
     The channels that are subscribed; it outlives the connection to Redis.
 
     *deliver* is given every message, with the channel as it was asked for: *prefix*, which
-    REDIS_NAMESPACE asks for, is put before the names that Redis sees.
+    REDIS_NAMESPACE asks for, is put before the names that Redis sees. After a gap *reconnected*
+    is called, when everything that was subscribed is so again.
     """
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, deliver: Deliver) -> None:
+    def __init__(
+        self, reactor: Any, deliver: Deliver, reconnected: Callable[[], object] = lambda: None
+    ) -> None:
         self.prefix = ""
         self._reactor = reactor
         self._deliver = deliver
+        self._reconnected = reconnected
+        self._was_connected = False
         self._channels = Channels()
         self._waiting: dict[str, list[Deferred[None]]] = {}
         self._protocol: TimelineProtocol | None = None
@@ -71,6 +76,9 @@ class PubSub:
         """Subscribe to everything over a new connection."""
         self._protocol = protocol
         self._flush()
+        if self._was_connected:
+            self.when_open(self._channels).addCallback(lambda _: self._reconnected())
+        self._was_connected = True
 
     def redis_lost(self) -> None:
         """Wait for the next connection."""

@@ -16,7 +16,9 @@ from flodgatt_tx.edge.api import Api
 from flodgatt_tx.edge.broadcast import Broadcast
 from flodgatt_tx.edge.database import Pool
 from flodgatt_tx.edge.entrance import EntranceFactory
+from flodgatt_tx.edge.feed_access import FeedAccess
 from flodgatt_tx.edge.heartbeat import Heartbeat
+from flodgatt_tx.edge.judging import Judge
 from flodgatt_tx.edge.listeners import Listeners
 from flodgatt_tx.edge.login import Login
 from flodgatt_tx.edge.mastodon import Mastodon, MastodonDatabase
@@ -24,6 +26,7 @@ from flodgatt_tx.edge.metrics import Metrics
 from flodgatt_tx.edge.namespace import NamespacedServices
 from flodgatt_tx.edge.presence import Presence, keep_present
 from flodgatt_tx.edge.pubsub import PubSub, keep_subscribed
+from flodgatt_tx.edge.rechecks import Rechecks
 from flodgatt_tx.edge.redis import greeting, redis_endpoint
 from flodgatt_tx.edge.shutdown import Shutdown
 from flodgatt_tx.edge.subscribing import Subscriber
@@ -37,39 +40,51 @@ THUMP_PERIOD = 15  # seconds, SSE
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of a server that know neither where PostgreSQL is nor where Redis is."""
+    """
+    The parts of a server that know neither where PostgreSQL is nor where Redis is.
+
+    Those that are *timed* have something to do by themselves.
+    """
 
     metrics: Metrics
-    accounts: Accounts
     pubsub: PubSub
     presence: Presence
     api: Api
     front: EntranceFactory
-
-    def services(self) -> list[IService]:
-        """Those that have something to do by themselves."""
-        return [self.presence, self.accounts, self.api.pings, self.api.thumps]
+    timed: Sequence[IService]
 
 
 def make_parts(reactor: Any, mastodon: Mastodon) -> Parts:
     """Put the parts together around a *mastodon* that can be asked."""
     metrics = Metrics()
     accounts = Accounts(mastodon, reactor)
-    broadcast = Broadcast(mastodon, metrics)
-    pubsub = PubSub(reactor, broadcast.published)
+    feed_access = FeedAccess(mastodon, reactor)
+    rechecks = Rechecks(mastodon, reactor)
+    judge = Judge(mastodon, feed_access, reactor)
+    broadcast = Broadcast(judge, metrics, accounts.reload)
+
+    def make_good() -> None:
+        """Ask for all that may have been announced while nobody heard it."""
+        rechecks.recheck_all()
+        accounts.reload_all()
+
+    pubsub = PubSub(reactor, broadcast.published, make_good)
     presence = Presence(reactor)
     metrics.watch("redis_subscriptions", "Channels subscribed in Redis", pubsub.__len__)
     api = Api(
         clock=reactor,
         login=Login(mastodon),
-        subscriber=Subscriber(mastodon, accounts, pubsub, presence, broadcast, metrics),
+        subscriber=Subscriber(
+            mastodon, accounts, feed_access, rechecks, pubsub, presence, broadcast, metrics
+        ),
         metrics=metrics,
         pings=Heartbeat(PING_PERIOD, reactor),
         thumps=Heartbeat(THUMP_PERIOD, reactor),
     )
     site = StreamingSite(StreamingApi(api), reactor)
     front = EntranceFactory(reactor, site, StreamingSocketFactory(api))
-    return Parts(metrics, accounts, pubsub, presence, api, front)
+    timed = [presence, accounts, feed_access, rechecks, api.pings, api.thumps]
+    return Parts(metrics, pubsub, presence, api, front, timed)
 
 
 def make_server(
@@ -94,7 +109,7 @@ def make_server(
     listeners = Listeners(places, parts.front, fail)
     hearts = (parts.api.pings, parts.api.thumps)
     shutdown = Shutdown(reactor, listeners.stop_listening, hearts)
-    return [pool, redis, *parts.services(), listeners, shutdown]
+    return [pool, redis, *parts.timed, listeners, shutdown]
 
 
 def _redis_services(

@@ -8,11 +8,13 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from flodgatt_tx.edge.accounts import Accounts
 from flodgatt_tx.edge.broadcast import Broadcast
+from flodgatt_tx.edge.feed_access import FeedAccess
 from flodgatt_tx.edge.mastodon import Mastodon
 from flodgatt_tx.edge.metrics import SYSTEM, Metrics
 from flodgatt_tx.edge.presence import Presence
 from flodgatt_tx.edge.pubsub import PubSub
 from flodgatt_tx.edge.readers import Reader, Subscription
+from flodgatt_tx.edge.rechecks import Rechecks
 from flodgatt_tx.errors import FOREIGN_LIST, UnauthorizedError
 from flodgatt_tx.streams import Parameters, check_scopes, open_stream, presence_keys
 
@@ -24,6 +26,8 @@ class Subscriber:
         self,
         mastodon: Mastodon,
         accounts: Accounts,
+        feed_access: FeedAccess,
+        rechecks: Rechecks,
         pubsub: PubSub,
         presence: Presence,
         broadcast: Broadcast,
@@ -31,6 +35,8 @@ class Subscriber:
     ) -> None:
         self._mastodon = mastodon
         self._accounts = accounts
+        self._feed_access = feed_access
+        self._rechecks = rechecks
         self._pubsub = pubsub
         self._presence = presence
         self._broadcast = broadcast
@@ -41,6 +47,10 @@ class Subscriber:
         reader.entered = True
         channels = reader.viewer.system_channels
         self._pubsub.open(self._broadcast.systems.add(reader, channels))
+        # What was announced after the login and before this is seen by asking again.
+        opened = self._pubsub.when_open(channels)
+        opened.addCallback(lambda _: self._rechecks.recheck(reader))
+        self._rechecks.add(reader)
         self._metrics.clients.labels(reader.transport).inc()
         self._metrics.channels.labels(reader.transport, SYSTEM).inc(len(channels))
 
@@ -49,6 +59,7 @@ class Subscriber:
         if not reader.entered:
             return
         reader.ready = reader.entered = False
+        self._rechecks.discard(reader)
         for subscription in list(reader.subscriptions.values()):
             self._drop(subscription)
         channels = reader.viewer.system_channels
@@ -105,7 +116,9 @@ class Subscriber:
         ):
             raise UnauthorizedError(FOREIGN_LIST)
         if stream.filtered:
+            loaded = self._feed_access.load()
             subscription.account = await self._accounts.hold(viewer.account_id)
+            await loaded
 
     def _listen(self, subscription: Subscription) -> Deferred[list[list[None]]]:
         stream, reader = subscription.stream, subscription.reader

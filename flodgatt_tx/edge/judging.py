@@ -1,0 +1,118 @@
+"""
+Which readers get a status, and with which of their filters named in it.
+
+PostgreSQL is asked one question for each status, whatever the number of readers, and statuses
+that come while it answers go into the next question together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import orjson
+from twisted.internet.defer import gatherResults
+from twisted.internet.interfaces import IReactorTime
+
+from flodgatt_tx.edge.accounts import Account
+from flodgatt_tx.edge.batching import Batch
+from flodgatt_tx.edge.feed_access import FeedAccess
+from flodgatt_tx.edge.mastodon import Mastodon
+from flodgatt_tx.edge.readers import Subscription
+from flodgatt_tx.envelope import Event
+from flodgatt_tx.filtering import Relations, Status, suits
+from flodgatt_tx.framing import with_filtered
+from flodgatt_tx.plaintext import searchable_text
+
+# One form of an event, and who gets it.
+Parcel = tuple[Event, list[Subscription]]
+
+_NO_RESULTS = b"[]"
+
+
+class Judge:
+    """Judges statuses on filtered streams."""
+
+    def __init__(self, mastodon: Mastodon, feed_access: FeedAccess, clock: IReactorTime) -> None:
+        self._mastodon = mastodon
+        self._feed_access = feed_access
+        self._clock = clock
+        self._questions: Batch[Status, Relations] = Batch(self._ask)
+
+    def suited(self, status: Status, recipients: Iterable[Subscription]) -> list[Subscription]:
+        """Those of the *recipients* whom a status suits, as far as can be told without asking."""
+        closed = self._feed_access.closed
+        return [
+            each for each in recipients if suits(status, each.stream, each.reader.viewer, closed)
+        ]
+
+    async def parcels(
+        self, event: Event, status: Status, recipients: Sequence[Subscription]
+    ) -> list[Parcel]:
+        """
+        Make the forms of a status event that its *recipients* shall see.
+
+        :raises RefusalError: if the database does not tell what has to be known.
+        """
+        accounts = {each.account for each in recipients if each.account}
+        reloads = [reload for each in accounts if (reload := each.when_reloaded())]
+        relations = await self._questions.ask(status)
+        if reloads:
+            await gatherResults(reloads)
+        hidden_from = relations.hidden_from(status) if relations else frozenset()
+        allowed = [
+            each
+            for each in recipients
+            if each.account
+            and each.account.loaded
+            and each.account.id not in hidden_from
+            and status.domain not in each.account.blocked_domains
+        ]
+        return self._filter(event, status, allowed)
+
+    def _filter(
+        self, event: Event, status: Status, recipients: Iterable[Subscription]
+    ) -> list[Parcel]:
+        """Sort *recipients* by what their filters say; all that say the same share a form."""
+        say = _Filtering(event, status, self._clock.seconds())
+        forms: dict[bytes, list[Subscription]] = {}
+        for each in recipients:
+            if each.account:
+                forms.setdefault(say.results(each.account), []).append(each)
+        return [
+            (with_filtered(event, results) if results else event, them)
+            for results, them in forms.items()
+        ]
+
+    async def _ask(self, statuses: Sequence[Status]) -> Mapping[Status, Relations]:
+        authors = {status.author for status in statuses}
+        people = authors.union(*(status.mentions for status in statuses))
+        relations = await self._mastodon.relations(people, authors)
+        return dict.fromkeys(statuses, relations)
+
+
+class _Filtering:
+    """The filters of many accounts on one status, whose text is made if one has filters."""
+
+    def __init__(self, event: Event, status: Status, now: float) -> None:
+        self._event = event
+        self._status = status
+        self._now = now
+        self._text: str | None = None
+        self._known: dict[Account, bytes] = {}
+
+    def results(self, account: Account) -> bytes:
+        """The FilterResults as JSON; nothing at all where none are to be added."""
+        known = self._known.get(account)
+        if known is None:
+            known = self._known[account] = self._find(account)
+        return known
+
+    def _find(self, account: Account) -> bytes:
+        if self._status.judged or account.unfiltered:
+            return b""
+        if account.matcher is None:
+            return _NO_RESULTS
+        if self._text is None:
+            value = self._event.value
+            self._text = searchable_text(value if isinstance(value, dict) else {})
+        return orjson.dumps(account.matcher.results(self._text, self._now))
