@@ -18,11 +18,10 @@ FILTERS_CHANGED = "filters_changed"
 KILL = "kill"
 STATUS_EVENTS = frozenset({"update", "status.update"})
 
-# How Rails writes an envelope; the payload reaches to the last brace.
-_USUAL = re.compile(rb'\s*\{\s*"event"\s*:\s*"([\w.]+)"\s*,\s*"payload"\s*:\s*(?=\S)')
+# How Rails writes an envelope, give or take a space; the payload reaches to the last brace.
+_USUAL = re.compile(rb'\{ ?"event" ?: ?"([\w.]+)" ?, ?"payload" ?: ?(?=[^ \t\n\r])')
 _SPACE = re.compile(r"[ \t\n\r]*")
 _UNSENDABLE = re.compile("[\r\n\0]")
-_DECODER = json.JSONDecoder()
 
 
 class BadEnvelopeError(ValueError):
@@ -110,6 +109,9 @@ def _loads(text: str) -> object:
 
 def _refuse_constant(name: str) -> object:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _members(text: str) -> dict[str, str]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import unicodedata
 
 _KEPT = frozenset("_\u00b7\u30fb\u200c")
-_KEPT_CATEGORIES = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd"})
+# Nl for the ideographic zero, among others: Ruby counts letter-like numbers as letters.
+_KEPT_CATEGORIES = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl"})
 # Letters of the folded blocks that Unicode does not take apart into a base letter and a mark.
 _INDIVISIBLE = dict(zip("ðđħıĸłŋøŧ", "ddhiklnot", strict=True))
 # æ, œ, ß, þ and the ij ligature stand for themselves.
@@ -34,7 +35,9 @@ def normalize_hashtag(name: str) -> str:
     """Bring a hashtag, as a client writes it, into the form of Rails' channel names."""
     # Letter by letter, because Ruby knows no final sigma and `str.lower` does.
     lowered = "".join(map(str.lower, unicodedata.normalize("NFKC", name)))
-    return "".join(filter(_is_kept, lowered.translate(_FOLDED)))
+    # The lower case of the Turkish capital I with a dot is an i with a dot too many.
+    folded = lowered.replace("i\u0307", "i").translate(_FOLDED)
+    return "".join(filter(_is_kept, folded))
 
 
 def _is_kept(letter: str) -> bool:

@@ -20,7 +20,7 @@ def split_target(target: bytes) -> tuple[str, dict[str, str]]:
     path, _, query = target.partition(b"#")[0].partition(b"?")
     try:
         pairs = parse_qsl(
-            query.decode("ascii", "replace"),
+            query.decode("utf-8", "replace"),
             keep_blank_values=True,
             max_num_fields=_MOST_PARAMETERS,
             errors="replace",
@@ -35,4 +35,4 @@ def split_target(target: bytes) -> tuple[str, dict[str, str]]:
 
 def is_truthy(value: object) -> bool:
     """Whether a parameter such as `only_media` is switched on, by Mastodon's list of noes."""
-    return bool(value) and str(value) not in _FALSE and value is not False
+    return bool(value) and str(value) not in _FALSE
