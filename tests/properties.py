@@ -8,8 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as some
 from hypothesis.strategies import SearchStrategy
 
-FEW = settings(max_examples=50, deadline=None, derandomize=True, database=None)
-STORIES = settings(FEW, max_examples=25, stateful_step_count=25)
+FEW = settings(max_examples=40, deadline=None, derandomize=True, database=None)
+STORIES = settings(FEW, max_examples=30, stateful_step_count=30)
 
 SPACES = some.sampled_from(["", "", "", " ", "\n", "\r\n\t "])
 # Texts of JSON strings, as others may write them.

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections import deque
 
+from hypothesis import settings
 from hypothesis import strategies as some
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from twisted.trial.unittest import SynchronousTestCase
 
 from flodgatt_tx.channels import Channels
 from tests.properties import STORIES
 
-NAMES = ("a", "b", "c")
-SOME_NAMES = some.lists(some.sampled_from(NAMES))
+NAMES = ("a", "b")
+SOME_NAMES = some.lists(some.sampled_from(NAMES), min_size=1, max_size=3)
+COUNTS = some.integers(1, 4)
+ALL = 1000
 
 
 class Story(RuleBasedStateMachine):
@@ -49,10 +58,10 @@ class Story(RuleBasedStateMachine):
         nothing: tuple[list[str], list[str]] = ([], [])
         assert nothing == self.channels.take_changes()
 
-    @rule()
-    def serve(self) -> None:
-        """The server obeys one command; it may be a while before the answer is read."""
-        if self.commands:
+    @rule(count=COUNTS)
+    def serve(self, count: int) -> None:
+        """The server obeys some commands; it may be a while before the answers are read."""
+        for _ in range(min(count, len(self.commands))):
             command, name = self.commands.popleft()
             if command == "subscribe":
                 self.served.add(name)
@@ -60,14 +69,22 @@ class Story(RuleBasedStateMachine):
             else:
                 self.served.discard(name)
 
-    @rule()
-    def read(self) -> None:
-        """One answer is read."""
-        if self.answers:
+    @rule(count=COUNTS)
+    def read(self, count: int) -> None:
+        """Some answers are read."""
+        for _ in range(min(count, len(self.answers))):
             name = self.answers.popleft()
             confirmed = self.channels.answered(name)
             assert self.confirmed(name) == confirmed
 
+    @rule()
+    def settle(self) -> None:
+        """Nothing happens until everything is asked, served and read."""
+        self.take()
+        self.serve(ALL)
+        self.read(ALL)
+
+    @precondition(lambda self: self.commands or self.answers or self.served)
     @rule()
     def lose(self) -> None:
         """The connection is lost, and all that was under way."""
@@ -105,7 +122,7 @@ class ChannelsTests(SynchronousTestCase):
 
     def test_stories(self) -> None:
         """Whatever happens in whatever order, nothing is confirmed that is not served."""
-        run_state_machine_as_test(Story, settings=STORIES)
+        run_state_machine_as_test(Story, settings=settings(STORIES, max_examples=80))
 
     def test_once(self) -> None:
         """What is wanted is asked for once, and confirmed by the answer."""
@@ -145,6 +162,18 @@ class ChannelsTests(SynchronousTestCase):
         channels.forget()
         self.assertFalse(channels.is_confirmed("b"))
         self.assertEqual((["b", "a"], []), channels.take_changes())
+        self.assertEqual([True, True], [channels.answered(each) for each in "ba"])
+
+    def test_dropped(self) -> None:
+        """What nobody wants is not confirmed, be it served or not; wanted again, it is at once."""
+        channels = Channels()
+        channels.want(["a"])
+        channels.take_changes()
+        channels.answered("a")
+        channels.drop(["a"])
+        self.assertFalse(channels.is_confirmed("a"))
+        channels.want(["a"])
+        self.assertTrue(channels.is_confirmed("a"))
 
     def test_unasked_answer(self) -> None:
         """An answer to what was never asked confirms nothing."""
