@@ -26,10 +26,11 @@ from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import hiredis
 from prometheus_client.parser import text_string_to_metric_families
+from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
@@ -61,6 +62,18 @@ def eventually(condition: Callable[[], Value], what: str, within: float = PATIEN
             raise AssertionError(f"not within {within:.0f} s: {what}")
         time.sleep(0.01)
     return value
+
+
+async def happens(condition: Callable[[], object], what: str) -> None:
+    """Do as `eventually` does while the reactor goes on."""
+    # The reactor must not be installed where it is not needed.
+    from twisted.internet import reactor
+
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {PATIENCE:.0f} s: {what}")
+        await deferLater(cast(Any, reactor), 0.01)
 
 
 @functools.cache
@@ -106,7 +119,7 @@ class Redis:
 
     def __call__(self, *words: object) -> Any:
         """Send a command and return the reply."""
-        encoded = [str(word).encode() for word in words]
+        encoded = [word if isinstance(word, bytes) else str(word).encode() for word in words]
         command = b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in encoded)
         self._socket.sendall(b"*%d\r\n%b" % (len(encoded), command))
         while (reply := self._reader.gets()) is False:
