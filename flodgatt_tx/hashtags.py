@@ -2,16 +2,20 @@
 Hashtags as Rails normalises them, so that a stream listens where Rails publishes.
 
 Mastodon's `HashtagNormalizer`: NFKC, lower case, accents off the Latin letters of ISO 8859 and
-Latin Extended-A, then everything but letters, marks, decimal digits and a few joiners taken out.
+Latin Extended-A, then everything taken out but letters, digits and a few joiners. What a letter is
+Ruby's `[[:alnum:]]` decides, which is Unicode's property Alphabetic: it holds the vowel signs of
+Indic scripts but not their viramas, so that `हिन्दी` is published as `हिनदी`.
 """
 
 from __future__ import annotations
 
 import unicodedata
+from functools import cache
+from typing import TYPE_CHECKING
 
-_KEPT = frozenset("_\u00b7\u30fb\u200c")
-# Nl for the ideographic zero, among others: Ruby counts letter-like numbers as letters.
-_KEPT_CATEGORIES = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl"})
+if TYPE_CHECKING:
+    from regex import Pattern
+
 # Letters of the folded blocks that Unicode does not take apart into a base letter and a mark.
 _INDIVISIBLE = dict(zip("ðđħıĸłŋøŧ", "ddhiklnot", strict=True))
 # æ, œ, ß, þ and the ij ligature stand for themselves.
@@ -31,14 +35,18 @@ _FOLDED = str.maketrans(
 )
 
 
+@cache
+def _left_out() -> Pattern[str]:
+    # Imported with the first hashtag, for its two megabytes; `re` knows no Alphabetic.
+    import regex
+
+    # U+0E47 to U+0E4E are Thai signs that Mastodon lets in by hand.
+    return regex.compile(r"[^\p{Alphabetic}\p{Nd}\u0E47-\u0E4E_\u00B7\u30FB\u200C]")
+
+
 def normalize_hashtag(name: str) -> str:
     """Bring a hashtag, as a client writes it, into the form of Rails' channel names."""
     # Letter by letter, because Ruby knows no final sigma and `str.lower` does.
     lowered = "".join(map(str.lower, unicodedata.normalize("NFKC", name)))
-    # The lower case of the Turkish capital I with a dot is an i with a dot too many.
-    folded = lowered.replace("i\u0307", "i").translate(_FOLDED)
-    return "".join(filter(_is_kept, folded))
-
-
-def _is_kept(letter: str) -> bool:
-    return letter in _KEPT or unicodedata.category(letter) in _KEPT_CATEGORIES
+    normalized: str = _left_out().sub("", lowered.translate(_FOLDED))
+    return normalized

@@ -33,9 +33,9 @@ class StatusTests(SynchronousTestCase):
         self.assertEqual((BOB, JUERGEN), status.mentions)
 
     def test_tags(self) -> None:
-        """Hashtags are named as in channels, with the marks of Hindi and the dot of Japanese."""
+        """Hashtags are named as in channels, with the vowel signs of Hindi and the dot of Japanese."""
         status = said("#Köln, #हिन्दी #ラーメン・餃子 #KÖLN!")
-        self.assertEqual(("koln", "हिन्दी", "ラーメン・餃子"), status.tags)
+        self.assertEqual(("koln", "हिनदी", "ラーメン・餃子"), status.tags)
 
     @given(some.integers())
     def test_compose_is_deterministic(self, seed: int) -> None:

@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from typing_extensions import override
 
 from flodgatt_tx.edge.batching import Batch
+from flodgatt_tx.edge.feed_access import FeedAccess
 from flodgatt_tx.edge.mastodon import Mastodon
 from flodgatt_tx.errors import RefusalError
 from flodgatt_tx.keywords import Matcher
@@ -69,8 +70,9 @@ class Account:
 class Accounts(Service):
     """The accounts that somebody here listens for, kept fresh."""
 
-    def __init__(self, mastodon: Mastodon, clock: IReactorTime) -> None:
+    def __init__(self, mastodon: Mastodon, feed_access: FeedAccess, clock: IReactorTime) -> None:
         self._mastodon = mastodon
+        self._feed_access = feed_access
         self._held: dict[int, Account] = {}
         self._loads = Batch(self._load)
         self._refreshes = Batch(self._load_domains)
@@ -143,6 +145,8 @@ class Accounts(Service):
             self.reload(id_)
 
     async def _load(self, ids: Sequence[int]) -> Mapping[int, None]:
+        # Not an account's own, but needed by the same streams, and as fresh.
+        await self._feed_access.load()
         await self._load_domains(ids)
         filters = await self._mastodon.filters(ids)
         for account in filter(None, map(self._held.get, ids)):

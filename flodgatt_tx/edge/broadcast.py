@@ -101,6 +101,7 @@ class Broadcast:
             self._queues.setdefault(channel, deque()).append(waiting)
             judging = Deferred.fromCoroutine(self._judge.parcels(event, status, suited))
             judging.addErrback(self._leave_out).addCallback(self._settle, channel, waiting)
+            judging.addErrback(lambda failure: self._log.failure("delivering", failure))
 
     def _leave_out(self, failure: Failure) -> list[Parcel]:
         """What cannot be judged reaches nobody."""
@@ -112,11 +113,13 @@ class Broadcast:
     def _settle(self, parcels: list[Parcel], channel: str, waiting: _Waiting) -> None:
         waiting.parcels = parcels
         queue = self._queues[channel]
+        settled: list[Parcel] = []
         while queue and queue[0].parcels is not None:
-            for event, recipients in queue.popleft().parcels or ():
-                self._deliver(event, recipients)
+            settled += queue.popleft().parcels or ()
         if not queue:
             del self._queues[channel]
+        for event, recipients in settled:
+            self._deliver(event, recipients)
 
     def _deliver(self, event: Event, recipients: Iterable[Subscription]) -> None:
         frames: dict[bytes, bytes] = {}

@@ -57,8 +57,8 @@ class Parts:
 def make_parts(reactor: Any, mastodon: Mastodon) -> Parts:
     """Put the parts together around a *mastodon* that can be asked."""
     metrics = Metrics()
-    accounts = Accounts(mastodon, reactor)
     feed_access = FeedAccess(mastodon, reactor)
+    accounts = Accounts(mastodon, feed_access, reactor)
     rechecks = Rechecks(mastodon, reactor)
     judge = Judge(mastodon, feed_access, reactor)
     broadcast = Broadcast(judge, metrics, accounts.reload)
@@ -74,9 +74,7 @@ def make_parts(reactor: Any, mastodon: Mastodon) -> Parts:
     api = Api(
         clock=reactor,
         login=Login(mastodon),
-        subscriber=Subscriber(
-            mastodon, accounts, feed_access, rechecks, pubsub, presence, broadcast, metrics
-        ),
+        subscriber=Subscriber(mastodon, accounts, rechecks, pubsub, presence, broadcast, metrics),
         metrics=metrics,
         pings=Heartbeat(PING_PERIOD, reactor),
         thumps=Heartbeat(THUMP_PERIOD, reactor),

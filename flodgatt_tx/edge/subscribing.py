@@ -4,11 +4,10 @@ How a reader comes by its streams, and loses them.
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import CancelledError, FirstError, gatherResults
 
 from flodgatt_tx.edge.accounts import Accounts
 from flodgatt_tx.edge.broadcast import Broadcast
-from flodgatt_tx.edge.feed_access import FeedAccess
 from flodgatt_tx.edge.mastodon import Mastodon
 from flodgatt_tx.edge.metrics import SYSTEM, Metrics
 from flodgatt_tx.edge.presence import Presence
@@ -26,7 +25,6 @@ class Subscriber:
         self,
         mastodon: Mastodon,
         accounts: Accounts,
-        feed_access: FeedAccess,
         rechecks: Rechecks,
         pubsub: PubSub,
         presence: Presence,
@@ -35,7 +33,6 @@ class Subscriber:
     ) -> None:
         self._mastodon = mastodon
         self._accounts = accounts
-        self._feed_access = feed_access
         self._rechecks = rechecks
         self._pubsub = pubsub
         self._presence = presence
@@ -117,22 +114,26 @@ class Subscriber:
             raise UnauthorizedError(FOREIGN_LIST)
         if stream.filtered:
             loaded = self._feed_access.load()
-            subscription.account = await self._accounts.hold(viewer.account_id)
+            try:
+                subscription.account = await self._accounts.hold(viewer.account_id)
+            except BaseException:
+                loaded.addErrback(lambda failure: None)  # one reason is enough
+                raise
             await loaded
 
-    def _listen(self, subscription: Subscription) -> Deferred[list[list[None]]]:
+    async def _listen(self, subscription: Subscription) -> None:
         stream, reader = subscription.stream, subscription.reader
         subscription.listening = True
         self._pubsub.open(self._broadcast.streams.add(subscription, stream.channels))
         self._metrics.channels.labels(reader.transport, stream.kind).inc()
         channels = (*reader.viewer.system_channels, *stream.channels)
-        return gatherResults(
-            [
-                self._pubsub.when_open(channels),
-                self._presence.hold(presence_keys(stream.channels)),
-            ],
-            consumeErrors=True,
-        )
+        opened = self._pubsub.when_open(channels)
+        written = self._presence.hold(presence_keys(stream.channels))
+        try:
+            await gatherResults([opened, written], consumeErrors=True)
+        except FirstError:
+            # These do not fail but by being cancelled.
+            raise CancelledError from None
 
     def _drop(self, subscription: Subscription) -> None:
         stream, reader = subscription.stream, subscription.reader

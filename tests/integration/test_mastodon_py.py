@@ -197,7 +197,7 @@ class MastodonPyTests(VisitTestCase):
         listener = self.listen(self.api.stream_hashtag, "WildLife")
         local = self.listen(self.api.stream_hashtag, "हिन्दी", local=True)
         self.rails.publish("timeline:hashtag:wildlife", "update", status("1"))
-        self.rails.publish("timeline:hashtag:हिन्दी:local", "update", status("2", acct="ann"))
+        self.rails.publish("timeline:hashtag:हिनदी:local", "update", status("2", acct="ann"))
         self.assert_hears(listener, ("update", 1))
         self.assert_hears(local, ("update", 2))
 
