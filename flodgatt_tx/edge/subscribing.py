@@ -113,13 +113,7 @@ class Subscriber:
         ):
             raise UnauthorizedError(FOREIGN_LIST)
         if stream.filtered:
-            loaded = self._feed_access.load()
-            try:
-                subscription.account = await self._accounts.hold(viewer.account_id)
-            except BaseException:
-                loaded.addErrback(lambda failure: None)  # one reason is enough
-                raise
-            await loaded
+            subscription.account = await self._accounts.hold(viewer.account_id)
 
     async def _listen(self, subscription: Subscription) -> None:
         stream, reader = subscription.stream, subscription.reader
