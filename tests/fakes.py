@@ -108,14 +108,15 @@ class MemoryRedis:
     A Redis that is its own endpoint: pub/sub, SET with EX, AUTH, SELECT and PING.
 
     Replies come with the next turn of *clock*. It refuses connections while it is not *up*, and
-    answers nothing while it is *hung*.
+    leaves the commands that are named in *hung* undone until it may `recover`.
     """
 
     def __init__(self, clock: MemoryReactorClock, password: str | None = None) -> None:
         self.clock = clock
         self.password = password
         self.up = True
-        self.hung = False
+        self.hung: set[str] = set()
+        self.undone: list[tuple[MemoryConnection, list[bytes]]] = []
         self.keys: dict[str, int] = {}
         self.commands: list[list[str]] = []
         self.connections: list[MemoryConnection] = []
@@ -142,6 +143,13 @@ class MemoryRedis:
         """The channels that somebody is subscribed to."""
         return {name.decode() for each in self.connections for name in each.channels}
 
+    def recover(self) -> None:
+        """Do what was left undone."""
+        self.hung.clear()
+        undone, self.undone = self.undone, []
+        for connection, command in undone:
+            connection.obey(*command)
+
     def cut(self) -> None:
         """End all connections."""
         for connection in list(self.connections):
@@ -165,8 +173,10 @@ class MemoryConnection(StringTransport):
         self._reader.feed(data)
         while (command := self._reader.gets()) is not False:
             self._redis.commands.append([word.decode() for word in command])
-            if not self._redis.hung:
-                self._obey(*command)
+            if command[0].decode() in self._redis.hung:
+                self._redis.undone.append((self, command))
+            else:
+                self.obey(*command)
 
     @override
     def loseConnection(self) -> None:
@@ -189,7 +199,8 @@ class MemoryConnection(StringTransport):
         if self in self._redis.connections:
             self._protocol.dataReceived(data)
 
-    def _obey(self, name: bytes, *arguments: bytes) -> None:
+    def obey(self, name: bytes, *arguments: bytes) -> None:
+        """Do a command and reply."""
         if name == b"AUTH":
             self._authenticated = arguments[-1].decode() == self._redis.password
             self.reply("OK" if self._authenticated else _Error("WRONGPASS invalid password"))

@@ -7,8 +7,9 @@ Everything between the bytes of a client and the bytes of Redis is the real thin
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeVar
 
+import txaio
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
@@ -20,14 +21,17 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 from websockets.uri import parse_uri
 
-from flodgatt_tx.edge.presence import keep_present
+from flodgatt_tx.edge.accounts import Accounts
+from flodgatt_tx.edge.presence import REFRESH, keep_present
 from flodgatt_tx.edge.pubsub import keep_subscribed
+from flodgatt_tx.edge.rechecks import Rechecks
 from flodgatt_tx.edge.server import make_parts
 from flodgatt_tx.scopes import parse_scopes
 from flodgatt_tx.viewer import Viewer
 from tests.fakes import MemoryMastodon, MemoryRedis
 
 API = "/api/v1/streaming"
+Part = TypeVar("Part")
 
 
 def viewer(account: int = 1, scopes: str = "read", **more: Any) -> Viewer:
@@ -59,6 +63,8 @@ class Stage:
 
     def __init__(self) -> None:
         self.clock = MemoryReactorClock()
+        # Autobahn's timers look here for their reactor, and nowhere else.
+        self._real_loop, txaio.config.loop = txaio.config.loop, self.clock
         self.redis = MemoryRedis(self.clock)
         self.mastodon = MemoryMastodon()
         for account, token in enumerate(("ann", "ben", "cyd"), 1):
@@ -77,6 +83,17 @@ class Stage:
         """End everything."""
         for service in reversed(self.services):
             service.stopService()
+        self.turn()
+        txaio.config.loop = self._real_loop
+
+    def part(self, kind: type[Part]) -> Part:
+        """The part of the server that is of this kind."""
+        return next(each for each in self.parts.timed if isinstance(each, kind))
+
+    def wait(self, seconds: int) -> None:
+        """Let time pass, a second at a time."""
+        for _ in range(seconds):
+            self.clock.advance(1)
         self.turn()
 
     def turn(self) -> None:
@@ -118,18 +135,32 @@ class Stage:
 class Wire(StringTransport):
     """A transport whose closing is noticed."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: MemoryReactorClock) -> None:
         super().__init__(peerAddress=IPv4Address("TCP", "127.0.0.1", 50000))
         self.closed = False
+        self.lost = False
         self.protocol: Any = None
+        self._clock = clock
 
     @override
     def loseConnection(self) -> None:
-        self.closed = True
+        self.disconnecting = True
+        if not self.closed:
+            self.closed = True
+            self._clock.callLater(0, self.lose)
+
+    abortConnection = loseConnection  # noqa: N815 # Twisted's
 
     @override
-    def abortConnection(self) -> None:
-        self.closed = True
+    def unregisterProducer(self) -> None:
+        # Real transports do not mind if there is none.
+        self.producer = None
+
+    def lose(self) -> None:
+        """Tell the server that the connection is gone, once."""
+        if not self.lost:
+            self.lost = self.closed = True
+            self.protocol.connectionLost(Failure(ConnectionDone()))
 
 
 class Visitor:
@@ -137,7 +168,7 @@ class Visitor:
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        self.wire = Wire()
+        self.wire = Wire(stage.clock)
         self.wire.protocol = stage.parts.front.buildProtocol(self.wire.getPeer())
         self.wire.protocol.makeConnection(self.wire)
 
@@ -154,7 +185,8 @@ class Visitor:
 
     def send(self, data: bytes) -> None:
         """Send bytes."""
-        self.wire.protocol.dataReceived(data)
+        if not self.wire.lost:
+            self.wire.protocol.dataReceived(data)
         self.stage.turn()
 
     def request(self, target: str, method: str = "GET", **headers: str) -> None:
@@ -165,7 +197,7 @@ class Visitor:
 
     def hang_up(self) -> None:
         """Close the connection from the client's side."""
-        self.wire.protocol.connectionLost(Failure(ConnectionDone()))
+        self.wire.lose()
         self.stage.turn()
 
     @property
@@ -266,10 +298,8 @@ class Socket(Visitor):
         return received.code if received else None
 
     def _exchange(self) -> None:
-        """Send what the library wants to send, let it read what has come."""
-        for data in self.protocol.data_to_send():
-            if data and not self.closed:
-                self.send(data)
+        """Send what the library wants to send, let it read what has come and answer that."""
+        self._flush()
         new, self._read = self.raw[self._read :], len(self.raw)
         if new:
             self.protocol.receive_data(new)
@@ -278,6 +308,12 @@ class Socket(Visitor):
                 self.response = event
             elif isinstance(event, Frame):
                 self.frames.append(event)
+        self._flush()
+
+    def _flush(self) -> None:
+        for data in self.protocol.data_to_send():
+            if data and not self.closed:
+                self.send(data)
 
 
 class StageTestCase(SynchronousTestCase):
@@ -287,3 +323,22 @@ class StageTestCase(SynchronousTestCase):
         """Set the stage."""
         self.stage = Stage()
         self.addCleanup(self.stage.close)
+
+    def assert_nothing_left(self) -> None:
+        """Make sure that nobody who came has left anything behind, and end the server."""
+        stage = self.stage
+        stage.turn()
+        self.assertEqual(set(), stage.redis.channels())
+        self.assertEqual(0, stage.metric("redis_subscriptions"))
+        for family in stage.parts.metrics.registry.collect():
+            if family.name in ("connected_clients", "connected_channels"):
+                here = [(sample.name, sample.labels) for sample in family.samples if sample.value]
+                self.assertEqual([], here)
+        self.assertEqual(0, len(stage.part(Accounts)))
+        self.assertEqual(0, len(stage.part(Rechecks)))
+        self.assertEqual([], [*stage.parts.api.pings, *stage.parts.api.thumps])
+        stage.redis.commands.clear()
+        stage.wait(REFRESH)
+        self.assertEqual([], [each for each in stage.redis.commands if each[0] == "SET"])
+        stage.close()
+        self.assertEqual([], stage.clock.getDelayedCalls())
