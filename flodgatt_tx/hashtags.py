@@ -46,7 +46,12 @@ def _left_out() -> Pattern[str]:
 
 def normalize_hashtag(name: str) -> str:
     """Bring a hashtag, as a client writes it, into the form of Rails' channel names."""
-    # Letter by letter, because Ruby knows no final sigma and `str.lower` does.
-    lowered = "".join(map(str.lower, unicodedata.normalize("NFKC", name)))
+    lowered = lower_hashtag(unicodedata.normalize("NFKC", name))
     normalized: str = _left_out().sub("", lowered.translate(_FOLDED))
     return normalized
+
+
+def lower_hashtag(name: str) -> str:
+    """Do as Mastodon did before 4.0: only turn capitals into small letters."""
+    # Letter by letter, because Ruby knows no final sigma and `str.lower` does.
+    return "".join(map(str.lower, name))

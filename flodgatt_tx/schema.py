@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 NOW = "(now() AT TIME ZONE 'UTC')"
 
+_KEYWORDS = ("custom_filter_keywords", "keyword")
 # What may be missing; served are Mastodon 2.9 and later.
 LOOKED_FOR = (
     ("accounts", "requested_deletion_at"),  # before 4.7
-    ("custom_filter_keywords", "keyword"),  # before 4.0
+    _KEYWORDS,  # before 4.0
     ("mutes", "expires_at"),  # before 3.3
     ("settings", "thing_type"),  # since 4.4
     ("users", "role_id"),  # before 4.0
@@ -73,7 +74,7 @@ def schema_from_columns(columns: Iterable[tuple[str, str]]) -> Schema:
         domain_blocks="SELECT account_id, array_agg(domain) FROM account_domain_blocks"
         " WHERE account_id = ANY(%(accounts)s::bigint[]) AND domain IS NOT NULL"
         " GROUP BY account_id",
-        filters=_FILTERS if ("custom_filter_keywords", "keyword") in there else None,
+        filters=_FILTERS if _KEYWORDS in there else None,
         settings="SELECT var, value FROM settings WHERE var = ANY(%(names)s)"
         f"{' AND thing_type IS NULL' if settings_of_things else ''}",
         namespaced=settings_of_things,
@@ -81,12 +82,15 @@ def schema_from_columns(columns: Iterable[tuple[str, str]]) -> Schema:
 
 
 def _viewers(there: frozenset[tuple[str, str]]) -> str:
-    """Good tokens: token, its id, account id, scopes, chosen languages, permissions."""
+    """
+    Good tokens: token, its id, account id, scopes, chosen languages, permissions, and whether this
+    is a Mastodon before 4.0.
+    """
     roles = ("users", "role_id") in there
     deletion = ("accounts", "requested_deletion_at") in there
     return (
         "SELECT t.token, t.id, u.account_id, t.scopes, u.chosen_languages,"
-        f" {'COALESCE(r.permissions, 0)' if roles else '0'}"
+        f" {'COALESCE(r.permissions, 0)' if roles else '0'}, {str(_KEYWORDS not in there).upper()}"
         " FROM oauth_access_tokens t JOIN users u ON u.id = t.resource_owner_id"
         " JOIN accounts a ON a.id = u.account_id"
         f"{' LEFT JOIN user_roles r ON r.id = u.role_id' if roles else ''}"

@@ -7,7 +7,7 @@ WebSocket; over HTTP the same kinds are paths under `/api/v1/streaming/`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from flodgatt_tx.errors import (
@@ -21,7 +21,7 @@ from flodgatt_tx.errors import (
     UnauthorizedError,
 )
 from flodgatt_tx.feeds import Feed
-from flodgatt_tx.hashtags import normalize_hashtag
+from flodgatt_tx.hashtags import lower_hashtag, normalize_hashtag
 from flodgatt_tx.ids import parse_id
 from flodgatt_tx.query import is_truthy
 from flodgatt_tx.scopes import FOR_NOTIFICATIONS, FOR_STATUSES, permits
@@ -29,6 +29,7 @@ from flodgatt_tx.viewer import Viewer
 
 PREFIX = "/api/v1/streaming/"
 LONGEST_TAG = 1024  # bytes; Rails' tags are far shorter
+NOTIFICATION = "notification"
 
 Parameters = Mapping[str, object]
 
@@ -40,7 +41,9 @@ class Stream:
 
     *name* is what clients see in a frame's `stream`: the kind, then the tag or list exactly as
     the client wrote it. *feed* is set on the streams whose statuses are filtered for each reader;
-    *list_id* on those that only the owner of the list may hear.
+    *list_id* on those that only the owner of the list may hear. *home_notifications* tells of the
+    notifications that come on the channel of a home timeline, as before Mastodon 3.5, that the
+    stream is made of them (True), or of all but them (False); None takes whatever comes.
     """
 
     kind: str
@@ -49,11 +52,18 @@ class Stream:
     feed: Feed | None = None
     allow_local_only: bool = True
     list_id: int | None = None
+    home_notifications: bool | None = None
 
     @property
     def filtered(self) -> bool:
         """Whether statuses on this stream are judged for each reader."""
         return self.feed is not None
+
+    def takes(self, event: str, channel: str) -> bool:
+        """Whether what is called *event* belongs to this stream if it comes on *channel*."""
+        if self.home_notifications is None or _is_for_notifications(channel):
+            return True
+        return (event == NOTIFICATION) is self.home_notifications
 
 
 def check_scopes(kind: str, viewer: Viewer) -> None:
@@ -96,11 +106,15 @@ def _user(kind: str, parameters: Parameters, viewer: Viewer) -> Stream:
     home = f"timeline:{viewer.account_id}"
     if permits(viewer.scopes, FOR_NOTIFICATIONS):
         return Stream(kind, (kind,), (home, f"{home}:notifications"))
-    return Stream(kind, (kind,), (home,))
+    return Stream(kind, (kind,), (home,), home_notifications=False)
 
 
 def _notification(kind: str, parameters: Parameters, viewer: Viewer) -> Stream:
-    return Stream(kind, (kind,), (f"timeline:{viewer.account_id}:notifications",))
+    home = f"timeline:{viewer.account_id}"
+    if viewer.before_4:
+        # Mastodon 3.5 uses the one channel, older ones the other, and none uses both.
+        return Stream(kind, (kind,), (f"{home}:notifications", home), home_notifications=True)
+    return Stream(kind, (kind,), (f"{home}:notifications",))
 
 
 def _direct(kind: str, parameters: Parameters, viewer: Viewer) -> Stream:
@@ -128,7 +142,8 @@ def _hashtag(kind: str, parameters: Parameters, viewer: Viewer) -> Stream:
     if len(tag.encode("utf-8", "surrogatepass")) > LONGEST_TAG:
         raise BadRequestError(TAG_TOO_LONG)
     suffix = ":local" if kind == "hashtag:local" else ""
-    channel = f"timeline:hashtag:{normalize_hashtag(tag)}{suffix}"
+    name = lower_hashtag(tag) if viewer.before_4 else normalize_hashtag(tag)
+    channel = f"timeline:hashtag:{name}{suffix}"
     return Stream(kind, (kind, tag), (channel,), Feed.TOPIC)
 
 
@@ -170,6 +185,15 @@ def is_filtered(channel: str) -> bool:
     return channel.startswith(("timeline:public", "timeline:hashtag:"))
 
 
-def presence_keys(channels: Iterable[str]) -> list[str]:
-    """The keys by which Rails knows that *channels* are heard; it asks for no others."""
-    return [f"subscribed:{channel}" for channel in channels if not is_filtered(channel)]
+def presence_keys(stream: Stream) -> list[str]:
+    """The keys by which Rails knows that a stream is heard; it asks for no others."""
+    return [
+        f"subscribed:{channel}"
+        for channel in stream.channels
+        # For the sake of notifications alone Rails shall not make ready a home timeline.
+        if not stream.filtered and (not stream.home_notifications or _is_for_notifications(channel))
+    ]
+
+
+def _is_for_notifications(channel: str) -> bool:
+    return channel.endswith(":notifications")

@@ -17,7 +17,7 @@ class Viewer:
 
     *account_id* is `accounts.id`, the identity in every channel name. *languages* are the ones
     the viewer chose to see in public timelines, None for all. *permissions* are the bits of the
-    viewer's role.
+    viewer's role. *before_4* tells that this Mastodon is older than 4.0, and publishes elsewhere.
     """
 
     token_id: int
@@ -25,6 +25,7 @@ class Viewer:
     scopes: frozenset[str]
     languages: frozenset[str] | None
     permissions: int
+    before_4: bool = False
 
     @property
     def sees_closed_feeds(self) -> bool:

@@ -62,9 +62,16 @@ class SchemaTests(SynchronousTestCase):
         """Where nobody has a role, nobody has permissions; where no one asks to go, all stay."""
         schema = schema_from_columns([])
         for statement in (schema.viewers, schema.viewers_again):
-            self.assertIn(", u.chosen_languages, 0 FROM", statement)
+            self.assertIn(", u.chosen_languages, 0, TRUE FROM", statement)
             self.assertNotIn("user_roles", statement)
             self.assertNotIn("requested_deletion_at", statement)
+
+    def test_before_4(self) -> None:
+        """Where filters have no keywords, viewers are told to be of an old Mastodon."""
+        for expected, columns in (("FALSE", EVERYTHING), ("TRUE", EVERYTHING - {KEYWORDS})):
+            schema = schema_from_columns(columns)
+            for statement in (schema.viewers, schema.viewers_again):
+                self.assertTrue(statement.split(" FROM ")[0].endswith(f", {expected}"), statement)
 
     def test_filters(self) -> None:
         """There is no statement for filters that have no keywords."""

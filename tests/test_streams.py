@@ -34,9 +34,9 @@ from tests.properties import FEW
 PARAMETERS: dict[str, object] = {"tag": "Cats", "list": "501"}
 
 
-def viewer(scopes: str = "read") -> Viewer:
+def viewer(scopes: str = "read", before_4: bool = False) -> Viewer:
     """Make the viewer with account 1."""
-    return Viewer(1001, 1, parse_scopes(scopes), None, 0)
+    return Viewer(1001, 1, parse_scopes(scopes), None, 0, before_4)
 
 
 class OpenStreamTests(SynchronousTestCase):
@@ -163,6 +163,56 @@ class OpenStreamTests(SynchronousTestCase):
         self.assertTrue(all(channel.startswith("timeline:") for channel in stream.channels))
 
 
+class BeforeMastodon4Tests(SynchronousTestCase):
+    """Older releases publish some things elsewhere."""
+
+    def test_hashtags(self) -> None:
+        """Hashtags keep all their letters, and those only become small."""
+        for channel, kind, tag in (
+            ("timeline:hashtag:café", "hashtag", "CAFÉ"),
+            ("timeline:hashtag:ﬁsh:local", "hashtag:local", "ﬁSH"),
+            ("timeline:hashtag:οδοσ", "hashtag", "ΟΔΟΣ"),
+        ):
+            stream = open_stream(kind, {"tag": tag}, viewer(before_4=True))
+            self.assertEqual(((channel,), (kind, tag)), (stream.channels, stream.name))
+
+    def test_notifications(self) -> None:
+        """Notifications come on either channel, and of the home timeline nothing else."""
+        stream = open_stream("user:notification", {}, viewer("read:notifications", True))
+        self.assertEqual(("timeline:1:notifications", "timeline:1"), stream.channels)
+        self.assertEqual(["subscribed:timeline:1:notifications"], presence_keys(stream))
+        for expected, event, channel in (
+            (True, "notification", "timeline:1"),
+            (False, "update", "timeline:1"),
+            (False, "delete", "timeline:1"),
+            (False, "filters_changed", "timeline:1"),
+            (True, "notification", "timeline:1:notifications"),
+            (True, "status.update", "timeline:1:notifications"),
+        ):
+            self.assertEqual(expected, stream.takes(event, channel), msg=(event, channel))
+
+    def test_home(self) -> None:
+        """Who may not read notifications gets none, even if one comes with the home timeline."""
+        for scopes, before_4, expected in (
+            ("read:statuses", True, False),
+            ("read:statuses", False, False),
+            ("read", True, True),
+            ("read:statuses read:notifications", True, True),
+        ):
+            stream = open_stream("user", {}, viewer(scopes, before_4))
+            self.assertEqual(expected, stream.takes("notification", "timeline:1"), msg=scopes)
+            self.assertEqual(True, stream.takes("update", "timeline:1"), msg=scopes)
+            self.assertEqual("subscribed:timeline:1", presence_keys(stream)[0])
+
+    def test_others(self) -> None:
+        """All other streams are as they are today, and take whatever comes."""
+        for kind in set(KINDS) - {"user:notification"}:
+            today = open_stream(kind, PARAMETERS, viewer())
+            self.assertEqual(today, open_stream(kind, PARAMETERS, viewer(before_4=True)), msg=kind)
+            for event in ("notification", "update", "delete", "whatever"):
+                self.assertTrue(today.takes(event, today.channels[0]), msg=kind)
+
+
 class CheckScopesTests(SynchronousTestCase):
     """A token must be good for the kind of stream."""
 
@@ -230,4 +280,4 @@ class PresenceTests(SynchronousTestCase):
         for kind in KINDS:
             stream = open_stream(kind, PARAMETERS, viewer())
             expected = [] if stream.filtered else [f"subscribed:{c}" for c in stream.channels]
-            self.assertEqual(expected, presence_keys(stream.channels), msg=kind)
+            self.assertEqual(expected, presence_keys(stream), msg=kind)

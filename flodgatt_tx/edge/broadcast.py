@@ -87,7 +87,8 @@ class Broadcast:
         elif queue := self._queues.get(channel):
             queue.append(_Waiting([(event, recipients)]))
         else:
-            self._deliver(event, recipients)
+            taken = [each for each in recipients if each.stream.takes(event.name, channel)]
+            self._deliver(event, taken)
 
     def _have_judged(self, channel: str, event: Event, recipients: list[Subscription]) -> None:
         status = read_status(event.value)

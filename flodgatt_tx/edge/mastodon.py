@@ -184,6 +184,7 @@ def _viewer(
     scopes: str | None,
     languages: Sequence[str] | None,
     permissions: int,
+    before_4: bool,
 ) -> Viewer:
     return Viewer(
         token_id=token_id,
@@ -191,4 +192,5 @@ def _viewer(
         scopes=parse_scopes(scopes),
         languages=None if languages is None else frozenset(languages),
         permissions=permissions,
+        before_4=before_4,
     )

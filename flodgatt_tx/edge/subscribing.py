@@ -122,7 +122,7 @@ class Subscriber:
         self._metrics.channels.labels(reader.transport, stream.kind).inc()
         channels = (*reader.viewer.system_channels, *stream.channels)
         opened = self._pubsub.when_open(channels)
-        written = self._presence.hold(presence_keys(stream.channels))
+        written = self._presence.hold(presence_keys(stream))
         try:
             await gatherResults([opened, written], consumeErrors=True)
         except FirstError:
@@ -136,7 +136,7 @@ class Subscriber:
         if subscription.listening:
             subscription.listening = False
             self._pubsub.close(self._broadcast.streams.remove(subscription, stream.channels))
-            self._presence.release(presence_keys(stream.channels))
+            self._presence.release(presence_keys(stream))
             self._metrics.channels.labels(reader.transport, stream.kind).dec()
         if subscription.account:
             self._accounts.release(subscription.account)
