@@ -44,9 +44,9 @@ class MemoryMastodon:
         self.held: list[Deferred[None]] | None = None
         self.failing: Exception | None = None
 
-    def let_go(self) -> None:
-        """Let the questions that are held be answered."""
-        held, self.held = self.held or [], None
+    def let_go(self, holding: bool = False) -> None:
+        """Let the questions that are held be answered, and hold those that follow or not."""
+        held, self.held = self.held or [], [] if holding else None
         for question in held:
             question.callback(None)
 
@@ -108,7 +108,8 @@ class MemoryRedis:
     A Redis that is its own endpoint: pub/sub, SET with EX, AUTH, SELECT and PING.
 
     Replies come with the next turn of *clock*. It refuses connections while it is not *up*, and
-    leaves the commands that are named in *hung* undone until it may `recover`.
+    leaves the commands that are named in *hung*, and what follows on the same connection, undone
+    until it may `recover`.
     """
 
     def __init__(self, clock: MemoryReactorClock, password: str | None = None) -> None:
@@ -173,7 +174,8 @@ class MemoryConnection(StringTransport):
         self._reader.feed(data)
         while (command := self._reader.gets()) is not False:
             self._redis.commands.append([word.decode() for word in command])
-            if command[0].decode() in self._redis.hung:
+            behind = any(connection is self for connection, _ in self._redis.undone)
+            if behind or command[0].decode() in self._redis.hung:
                 self._redis.undone.append((self, command))
             else:
                 self.obey(*command)

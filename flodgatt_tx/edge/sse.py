@@ -97,9 +97,11 @@ class EventStream:
 
     def go_away(self) -> None:
         """End the stream and the connection that it came over."""
+        # Once it is finished, a request knows its channel no more.
+        channel = self._request.channel
         self._request.setHeader(b"connection", b"close")
         self._end(UnavailableError(UNAVAILABLE))
-        self._request.loseConnection()
+        channel.loseConnection()
 
     def _end(self, refusal: RefusalError) -> None:
         if self._opening is not None and not self._opening.called:

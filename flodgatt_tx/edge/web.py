@@ -57,6 +57,7 @@ class StreamingApi(Resource):
 
     @override
     def render(self, request: Request) -> int | bytes:
+        request.responseHeaders.removeHeader(b"server")
         request.setHeader(b"access-control-allow-origin", b"*")
         request.setHeader(b"x-request-id", request_id(request.getHeader("x-request-id")).encode())
         if request.method == b"OPTIONS":
@@ -132,15 +133,9 @@ def _text(request: Request, content_type: bytes, body: bytes) -> bytes:
 
 
 class _Request(SiteRequest):
-    """A request whose response says nothing about us that is not asked."""
+    """A request whose response has no type but the one that it is given."""
 
     defaultContentType = None  # noqa: N815 # Twisted's
-
-    @override
-    def process(self) -> None:
-        SiteRequest.process(self)
-        if not self.startedWriting:
-            self.responseHeaders.removeHeader(b"server")
 
 
 class StreamingSite(Site):
