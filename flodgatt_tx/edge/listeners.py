@@ -62,10 +62,12 @@ class Listeners(Service):
 
     def __init__(
         self,
+        reactor: Any,
         places: Sequence[tuple[str, IStreamServerEndpoint]],
         factory: ServerFactory,
         fail: Callable[[str], NoReturn],
     ) -> None:
+        self._reactor = reactor
         self._places = places
         self._factory = factory
         self._fail = fail
@@ -76,9 +78,11 @@ class Listeners(Service):
         for name, endpoint in self._places:
             if isinstance(endpoint, UNIXServerEndpoint):
                 self._make_way(name)
-            endpoint.listen(self._factory).addCallbacks(
-                self._listening, self._not_listening, errbackArgs=(name,)
-            )
+            refused: list[Failure] = []
+            endpoint.listen(self._factory).addCallbacks(self._listening, refused.append)
+            # Not in a callback: a Deferred would keep to itself what ends the process.
+            if refused:
+                self._not_listening(refused[0], name)
 
     @override
     def stopService(self) -> None:
@@ -99,8 +103,11 @@ class Listeners(Service):
 
     def _listening(self, port: IListeningPort) -> None:
         self._ports.append(port)
+        self._reactor.callWhenRunning(self._announce, describe(port.getHost()))
+
+    def _announce(self, address: str) -> None:
         # Mastodon's own tests and other tools wait for this line.
-        self._log.info("Streaming API now listening on {address}", address=describe(port.getHost()))
+        self._log.info("Streaming API now listening on {address}", address=address)
 
     def _not_listening(self, failure: Failure, name: str) -> None:
         reason = getattr(failure.value, "socketError", failure.value)

@@ -104,10 +104,11 @@ def make_server(
     watch("pg_pool_idle_connections", "Connections with nothing to do", lambda: pool.idle)
     watch("pg_pool_waiting_queries", "Queries without a connection", lambda: pool.waiting)
     redis = _redis_services(reactor, settings, mastodon, parts)
-    listeners = Listeners(places, parts.front, fail)
+    listeners = Listeners(reactor, places, parts.front, fail)
     hearts = (parts.api.pings, parts.api.thumps)
     shutdown = Shutdown(reactor, listeners.stop_listening, hearts)
-    return [pool, redis, *parts.timed, listeners, shutdown]
+    # Who reads that it listens may send a signal at once.
+    return [pool, redis, *parts.timed, shutdown, listeners]
 
 
 def _redis_services(

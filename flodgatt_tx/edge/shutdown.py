@@ -16,7 +16,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from typing_extensions import override
 
-from flodgatt_tx.edge.heartbeat import Heartbeat
+from flodgatt_tx.edge.heartbeat import Beating, Heartbeat
 
 PATIENCE = 3.0  # seconds for clients to take their leave
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -47,8 +47,7 @@ class Shutdown(Service):
         self._waiting.clock = reactor
 
     @override
-    def startService(self) -> None:
-        Service.startService(self)
+    def privilegedStartService(self) -> None:
         # The reactor puts its own handlers in place when it begins to run.
         self._reactor.callWhenRunning(self._watch)
 
@@ -62,8 +61,15 @@ class Shutdown(Service):
         self._close()
         for heart in self._hearts:
             for connection in heart:
-                connection.go_away()
+                self._send_away(connection)
         self._waiting.start(0.05)
+
+    def _send_away(self, connection: Beating) -> None:
+        try:
+            connection.go_away()
+        except Exception:
+            # One that cannot leave in order must not keep the process from ending.
+            self._log.failure("a client could not be sent away")
 
     def _watch(self) -> None:
         for number in _SIGNALS:

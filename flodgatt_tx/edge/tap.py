@@ -72,12 +72,14 @@ def _failing(twistd: Mapping[str, Any]) -> Any:
     """Say how to give up: with one line to the terminal, or as twistd's daemons report it."""
 
     def fail(message: str) -> NoReturn:
-        _log.critical("{message}", message=message)
         if not twistd.get("nodaemon"):
+            _log.critical("{message}", message=message)
             raise RuntimeError(message)
         if pidfile := twistd.get("pidfile"):
             Path(pidfile).unlink(missing_ok=True)
-        raise SystemExit(f"flodgatt: {message}")
+        # twistd has turned the other stderr into a part of the log, which may be silent.
+        print(f"flodgatt: {message}", file=sys.__stderr__)
+        raise SystemExit(1)
 
     return fail
 

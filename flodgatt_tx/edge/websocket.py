@@ -91,6 +91,9 @@ class StreamingSocket(WebSocketServerProtocol):
         except RefusalError as refusal:
             self._refusal = refusal
             raise ConnectionDeny(refusal.status, refusal.message) from None
+        except CancelledError:
+            # The client is gone; of anything else Autobahn would make an accident.
+            raise ConnectionDeny(HTTPStatus.SERVICE_UNAVAILABLE.value) from None
         self._reader = Reader(WEBSOCKET, viewer, self)
         # Browsers insist on hearing the subprotocol that they offered.
         return next(iter(subprotocols(offered)), None), {"X-Request-Id": self._request_id}

@@ -47,7 +47,7 @@ TWISTD = str(Path(sys.executable).parent / "twistd")
 PATIENCE = 10.0  # seconds, for whatever should happen at once
 
 _TEMPLATE = "mastodon_template"
-_READY = re.compile(r"Streaming API now listening on (\S+)")
+READY = re.compile(r"Streaming API now listening on (\S+)")
 _ACCOUNTS = itertools.count(110_000_000_000_000_001)
 _DATABASES = itertools.count(1)
 
@@ -62,6 +62,14 @@ def eventually(condition: Callable[[], Value], what: str, within: float = PATIEN
             raise AssertionError(f"not within {within:.0f} s: {what}")
         time.sleep(0.01)
     return value
+
+
+def lives(pid: int) -> bool:
+    """Tell whether a process runs; one that has died and is not buried yet does not."""
+    listed = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    return listed.stdout.strip()[:1] not in ("", "Z")
 
 
 async def happens(condition: Callable[[], object], what: str) -> None:
@@ -111,9 +119,11 @@ def shared_rails() -> Rails:
 class Redis:
     """A connection to Redis that sends one command at a time."""
 
-    def __init__(self, port: int, db: int = 0) -> None:
+    def __init__(self, port: int, db: int = 0, password: str | None = None) -> None:
         self._reader = hiredis.Reader(encoding="utf-8")
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+        if password:
+            self("AUTH", password)
         if db:
             self("SELECT", db)
 
@@ -173,11 +183,12 @@ class Rails:
         database: str = servers.DATABASE,
         redis_db: int = 0,
         redis_port: int | None = None,
+        redis_password: str | None = None,
     ) -> None:
         self._servers = opened
         self._database = database
         self.prefix = ""
-        self.redis = Redis(redis_port or opened.redis_port, redis_db)
+        self.redis = Redis(redis_port or opened.redis_port, redis_db, redis_password)
 
     def sql(self, text: str, *values: object) -> list[tuple[Any, ...]]:
         """Run SQL; return the rows of the last statement."""
@@ -332,12 +343,23 @@ class Daemon:
     @property
     def addresses(self) -> list[str]:
         """Where it listens."""
-        return _READY.findall(self.log)
+        return READY.findall(self.log)
 
     @property
     def port(self) -> int:
         """The TCP port where it listens."""
         return int(self.addresses[0].rpartition(":")[2])
+
+    @property
+    def mark(self) -> int:
+        """How long the log is by now."""
+        return len(self.log)
+
+    def is_well(self, since: int = 0) -> None:
+        """Fail if there is a traceback in the log."""
+        before, found, after = self.log[since:].partition("Traceback")
+        if found:
+            raise AssertionError(f"in the log: {before[-300:]}{found}{after[:3000]}")
 
     def logs(self, text: str) -> None:
         """Wait until the log says *text*."""
@@ -488,12 +510,12 @@ class VisitTestCase(SynchronousTestCase):
         """Find everything there."""
         self.rails = shared_rails()
         self.daemon = shared_daemon()
-        self.addCleanup(self.assert_as_before)
+        self.addCleanup(self.assert_as_before, self.daemon.mark)
 
-    def assert_as_before(self) -> None:
+    def assert_as_before(self, mark: int) -> None:
         """Fail unless the daemon has forgotten its guests, and complained about nothing."""
         self.daemon.is_left()
-        self.assertNotIn("Traceback", self.daemon.log)
+        self.daemon.is_well(mark)
 
     def websocket(self, person: Person | None = None, **query: str) -> Socket:
         """Connect a WebSocket for as long as the test lasts."""
