@@ -201,7 +201,7 @@ def publish(redis: socket.socket, number: int) -> None:
     """Publish a status, as Rails does."""
     author = 1001 + number
     text = TEXT + ("<p>a dragon</p>" if number % 10 == 0 else "")
-    payload = {
+    payload: dict[str, object] = {
         "id": str(10**17 + number),
         "language": "en",
         "spoiler_text": "",

@@ -16,6 +16,7 @@ class Channels:
     def __init__(self) -> None:
         self._wanted: dict[str, None] = {}
         self._asked: set[str] = set()
+        self._touched: dict[str, None] = {}
         self._answers_due: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -26,21 +27,26 @@ class Channels:
 
     def want(self, channels: Iterable[str]) -> None:
         """These shall be subscribed."""
-        self._wanted.update(dict.fromkeys(channels))
+        for channel in channels:
+            self._wanted[channel] = self._touched[channel] = None
 
     def drop(self, channels: Iterable[str]) -> None:
         """These need not be subscribed any more."""
         for channel in channels:
             self._wanted.pop(channel, None)
+            self._touched[channel] = None
 
     def take_changes(self) -> tuple[list[str], list[str]]:
         """
         Say what to SUBSCRIBE and what to UNSUBSCRIBE, and count it as asked.
 
-        Who was wanted and dropped since the last time costs nothing.
+        Who was wanted and dropped since the last time is not asked for, and who was neither is
+        not even looked at: there may be very many.
         """
-        subscribe = [channel for channel in self._wanted if channel not in self._asked]
-        unsubscribe = [channel for channel in self._asked if channel not in self._wanted]
+        touched, self._touched = self._touched, {}
+        changed = [each for each in touched if (each in self._wanted) != (each in self._asked)]
+        subscribe = [channel for channel in changed if channel in self._wanted]
+        unsubscribe = [channel for channel in changed if channel not in self._wanted]
         for channel in subscribe:
             self._answers_due[channel] = self._answers_due.get(channel, 0) + 1
         self._asked.update(subscribe)
@@ -66,3 +72,4 @@ class Channels:
         """The connection is gone: everything that is wanted has to be asked for again."""
         self._asked.clear()
         self._answers_due.clear()
+        self._touched = dict(self._wanted)

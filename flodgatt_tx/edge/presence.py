@@ -28,6 +28,7 @@ from flodgatt_tx.wheel import Wheel
 LIFETIME = 1080  # seconds
 REFRESH = 360  # seconds
 _SLOTS = 120
+_MOST_KEYS = 500  # in one go, so that nobody else has to wait
 
 
 class Presence(Service):
@@ -47,6 +48,7 @@ class Presence(Service):
         self._waiting: dict[str, list[Deferred[None]]] = {}
         self._wheel: Wheel[str] = Wheel(_SLOTS)
         self._redis: CommandProtocol | None = None
+        self._clock = clock
         self._refreshing = LoopingCall(self._refresh)
         self._refreshing.clock = clock
 
@@ -104,6 +106,9 @@ class Presence(Service):
     def _write(self, keys: list[str]) -> None:
         if not self._redis or not keys:
             return
+        if len(keys) > _MOST_KEYS:
+            self._clock.callLater(0, self._write, keys[_MOST_KEYS:])
+            keys = keys[:_MOST_KEYS]
         commands = [("SET", self.prefix + key, "1", "EX", LIFETIME) for key in keys]
         self._redis.run(commands).addCallbacks(
             lambda replies: self._have_written(keys), self._have_failed
