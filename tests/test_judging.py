@@ -530,3 +530,40 @@ class FeedAccessTests(StageTestCase):
         self.stage.clock.pump([1] * 60)
         self.stage.publish("timeline:public", "update", status())
         self.assertEqual([0, 1], [len(each.frames) for each in recorders])
+
+
+class BrokenConnectionTests(StageTestCase):
+    """Connections that fail in ways nobody has thought of."""
+
+    def setUp(self) -> None:
+        """Let two people listen, the first over something that raises whatever is asked of it."""
+        super().setUp()
+        self.broken, self.good = (
+            arrive(self.stage, self.stage.mastodon.tokens["ann"], "user") for _ in range(2)
+        )
+        self.stage.turn()
+        self.broken.__class__ = _BrokenRecorder
+
+    def test_events(self) -> None:
+        """An event reaches those behind one that it cannot be sent to, who is ended."""
+        self.stage.publish("timeline:1", "delete", "9")
+        self.assertEqual(1, len(self.good.frames))
+        self.assertEqual(2, len(self.flushLoggedErrors(ZeroDivisionError)))
+
+    def test_kill(self) -> None:
+        """A kill reaches those behind one that cannot be ended."""
+        self.stage.publish("timeline:system:1", "kill")
+        self.assertTrue(self.good.ended)
+        self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
+
+
+class _BrokenRecorder(Recorder):
+    """A connection that can do nothing."""
+
+    def send(self, frame: bytes) -> None:
+        """Fail."""
+        raise ZeroDivisionError
+
+    def kill(self) -> None:
+        """Fail."""
+        raise ZeroDivisionError

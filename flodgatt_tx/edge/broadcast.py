@@ -76,8 +76,7 @@ class Broadcast:
     def _obey(self, command: str, readers: Sequence[Reader]) -> None:
         if command == KILL:
             for reader in readers:
-                reader.ready = False
-                reader.connection.kill()
+                self._kill(reader)
         elif command == FILTERS_CHANGED:
             self._filters_changed(readers[0].viewer.account_id)
 
@@ -131,10 +130,22 @@ class Broadcast:
                 frame = frames.get(each.kind)
                 if frame is None:
                     frame = frames[each.kind] = frame_for(each.kind, event)
-                reader.connection.send(frame)
+                try:
+                    reader.connection.send(frame)
+                except Exception:
+                    self._log.failure("an event could not be sent")
+                    self._kill(reader)
                 sent[reader.transport] += 1
         for transport, count in sent.items():
             self._metrics.messages_sent.labels(transport).inc(count)
+
+    def _kill(self, reader: Reader) -> None:
+        """End a connection; whatever happens to it, the others are next."""
+        reader.ready = False
+        try:
+            reader.connection.kill()
+        except Exception:
+            self._log.failure("a connection could not be ended")
 
     def _drop(self, reason: str) -> None:
         self._metrics.dropped.labels(reason).inc()
