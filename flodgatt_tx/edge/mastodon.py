@@ -116,10 +116,12 @@ class MastodonDatabase:
 
     async def filters(self, accounts: Sequence[int]) -> Mapping[int, tuple[Filter, ...]] | None:
         """See `Mastodon.filters`."""
+        answer = await self._ask("filters", accounts=list(accounts))
+        # Known only now: asking may have shown that the tables are others.
         if (await self._known_schema()).filters is None:
             return None
         rows: dict[int, list[Row]] = {}
-        for account, *columns in await self._ask("filters", accounts=list(accounts)):
+        for account, *columns in answer:
             row: Any = columns
             rows.setdefault(account, []).append(row)
         return {account: filters_from_rows(theirs) for account, theirs in rows.items()}
@@ -133,19 +135,21 @@ class MastodonDatabase:
         return (await self._known_schema()).namespaced
 
     async def _ask(self, question: str, **parameters: Any) -> Rows:
-        statement: str = getattr(await self._known_schema(), question)
         try:
-            return await self._pool.query(statement, parameters)
+            return await self._ask_once(question, parameters)
         except SqlError as error:
             if error.sqlstate not in _UNDEFINED:
                 raise self._unexpected(question, error) from None
         self._log.info("Mastodon's tables have changed; looking at them again")
         self._schema = None
-        statement = getattr(await self._known_schema(), question)
         try:
-            return await self._pool.query(statement, parameters)
+            return await self._ask_once(question, parameters)
         except SqlError as error:
             raise self._unexpected(question, error) from None
+
+    async def _ask_once(self, question: str, parameters: Mapping[str, Any]) -> Rows:
+        statement: str | None = getattr(await self._known_schema(), question)
+        return [] if statement is None else await self._pool.query(statement, parameters)
 
     def _unexpected(self, question: str, error: SqlError) -> RefusalError:
         self._log.error(
