@@ -109,12 +109,22 @@ class StopTests(DaemonTestCase):
 class BackgroundTests(DaemonTestCase):
     """The way of twistd: in the background, with a log file and a pid file."""
 
+    def setUp(self) -> None:
+        """See to it that nothing stays in the background."""
+        super().setUp()
+        self.addCleanup(self.end)
+
+    def end(self) -> None:
+        """End what is still there."""
+        pidfile = self.folder / "twistd.pid"
+        if pidfile.exists():
+            os.kill(int(pidfile.read_text()), signal.SIGKILL)
+
     def test_background(self) -> None:
         """It goes to the background when it is ready, writes its log, and can be stopped."""
         done = run_twistd("flodgatt", environment=self.environment, directory=self.folder)
         self.assertEqual((0, "", ""), (done.returncode, done.stdout, done.stderr))
         pid = int((self.folder / "twistd.pid").read_text())
-        self.addCleanup(end, pid)
         log = self.folder / "twistd.log"
         (address,) = eventually(lambda: READY.findall(log.read_text()), "it is ready")
         port = int(address.rpartition(":")[2])
@@ -453,9 +463,3 @@ def ask_health(path: Path) -> bytes:
         client.connect(str(path))
         client.sendall(f"GET {API}/health HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         return client.recv(4096).partition(b"\r\n")[0]
-
-
-def end(pid: int) -> None:
-    """End a process if it is still there."""
-    if lives(pid):
-        os.kill(pid, signal.SIGKILL)
