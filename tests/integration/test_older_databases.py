@@ -55,9 +55,9 @@ class DatabaseTestCase(TestCase):
         )
         return person
 
-    def account(self, **user: object) -> int:
+    def account(self) -> int:
         """Make an account and return its id."""
-        return self.rails.person(**user).account
+        return self.rails.person().account
 
     def mute(self, account: int, target: int, seconds: int | None = None) -> None:
         """Let an account mute another, for so many seconds from now."""
