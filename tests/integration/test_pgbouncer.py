@@ -53,6 +53,7 @@ admin_users = {user}
 pool_mode = transaction
 default_pool_size = {size}
 server_login_retry = 1
+query_wait_timeout = {patience}
 """
 
 
@@ -70,9 +71,13 @@ def own_postgres() -> Servers:
 
 
 class Bouncer:
-    """A running PgBouncer with so many connections to PostgreSQL."""
+    """
+    A running PgBouncer with so many connections to PostgreSQL.
 
-    def __init__(self, size: int) -> None:
+    For one of them clients wait *patience* seconds, also while PostgreSQL is away.
+    """
+
+    def __init__(self, size: int, patience: int) -> None:
         self.port = free_port()
         # As root it refuses to run, and whom it runs as instead must find its files.
         self._folder = tempfile.TemporaryDirectory(prefix="flodgatt-bouncer-")
@@ -88,6 +93,7 @@ class Bouncer:
                 directory=directory,
                 user=POSTGRES_USER,
                 size=size,
+                patience=patience,
             )
         )
         assert PROGRAM is not None
@@ -134,9 +140,9 @@ class BouncerTests(TestCase):
     if PROGRAM is None:
         skip = "pgbouncer is not installed"
 
-    def through(self, size: int) -> tuple[Bouncer, MastodonDatabase]:
+    def through(self, size: int, patience: int = 60) -> tuple[Bouncer, MastodonDatabase]:
         """Ask through a PgBouncer, until the test ends."""
-        bouncer = Bouncer(size)
+        bouncer = Bouncer(size, patience)
         self.addCleanup(bouncer.stop)
         settings = DatabaseSettings(
             user=POSTGRES_USER, database=DATABASE, host=HOST, port=bouncer.port
@@ -210,9 +216,9 @@ class BouncerTests(TestCase):
         )
         self.assertEqual([("",)], rows)
 
-    async def test_restart(self) -> None:
-        """PostgreSQL may restart behind it: nobody is told more than that he has to wait."""
-        _, mastodon = self.through(2)
+    async def test_away(self) -> None:
+        """PostgreSQL may be away for longer: nobody is told more than to come again."""
+        _, mastodon = self.through(2, patience=1)
         await self.ask_everything(mastodon, 7)
         own_postgres().stop_server("postgres")
         try:
@@ -221,6 +227,18 @@ class BouncerTests(TestCase):
                     await mastodon.viewers(["demo-alice"])
         finally:
             own_postgres().start_server("postgres")
+        await self.recovers(mastodon)
+
+    async def test_restart(self) -> None:
+        """PostgreSQL may restart behind it: who asks meanwhile is answered, or may come again."""
+        _, mastodon = self.through(2)
+        await self.ask_everything(mastodon, 7)
+        own_postgres().stop_server("postgres")
+        asked = [Deferred.fromCoroutine(mastodon.viewers(["demo-alice"])) for _ in range(5)]
+        own_postgres().start_server("postgres")
+        for each in asked:
+            with contextlib.suppress(UnavailableError):
+                self.assertEqual(["demo-alice"], list(await each))
         await self.recovers(mastodon)
 
     async def test_crash(self) -> None:
