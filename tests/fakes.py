@@ -8,9 +8,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import hiredis
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone, ConnectionRefusedError
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import (
+    IHostnameResolver,
+    IResolutionReceiver,
+    IStreamClientEndpoint,
+)
 from twisted.internet.protocol import Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
@@ -21,6 +26,31 @@ from flodgatt_tx.feeds import ALL_OPEN, Closed
 from flodgatt_tx.filtering import Relations, normalize_domain, relations_from_rows
 from flodgatt_tx.keyword_filters import Filter
 from flodgatt_tx.viewer import Viewer
+
+
+@implementer(IHostnameResolver)
+class MemoryResolver:
+    """Knows the addresses of a few hosts."""
+
+    def __init__(self, addresses: Mapping[str, Sequence[str]]) -> None:
+        self.addresses = addresses
+
+    def resolveHostName(  # noqa: N802 # Twisted's
+        self,
+        resolutionReceiver: IResolutionReceiver,  # noqa: N803 # Twisted's
+        hostName: str,  # noqa: N803 # Twisted's
+        portNumber: int = 0,  # noqa: N803 # Twisted's
+        addressTypes: object = None,  # noqa: N803 # Twisted's
+        transportSemantics: str = "TCP",  # noqa: N803 # Twisted's
+    ) -> Any:
+        """See `IHostnameResolver`."""
+        receiver: Any = resolutionReceiver
+        receiver.resolutionBegan(None)
+        for address in self.addresses.get(hostName, ()):
+            kind = IPv6Address if ":" in address else IPv4Address
+            receiver.addressResolved(kind("TCP", address, portNumber))
+        receiver.resolutionComplete()
+        return None
 
 
 class MemoryMastodon:
@@ -109,7 +139,7 @@ class MemoryRedis:
 
     Replies come with the next turn of *clock*. It refuses connections while it is not *up*, and
     leaves the commands that are named in *hung*, and what follows on the same connection, undone
-    until it may `recover`.
+    until it may `recover`. It refuses those that are named in *refusing*.
     """
 
     def __init__(self, clock: MemoryReactorClock, password: str | None = None) -> None:
@@ -117,6 +147,7 @@ class MemoryRedis:
         self.password = password
         self.up = True
         self.hung: set[str] = set()
+        self.refusing: set[str] = set()
         self.undone: list[tuple[MemoryConnection, list[bytes]]] = []
         self.keys: dict[str, int] = {}
         self.commands: list[list[str]] = []
@@ -195,9 +226,10 @@ class MemoryConnection(StringTransport):
     def reply(self, *values: object) -> None:
         """Send replies to the client."""
         encoded = b"".join(map(_encode, values))
-        self._redis.clock.callLater(0, self._deliver, encoded)
+        self._redis.clock.callLater(0, self.deliver, encoded)
 
-    def _deliver(self, data: bytes) -> None:
+    def deliver(self, data: bytes) -> None:
+        """Let the client receive bytes."""
         if self in self._redis.connections:
             self._protocol.dataReceived(data)
 
@@ -206,6 +238,8 @@ class MemoryConnection(StringTransport):
         if name == b"AUTH":
             self._authenticated = arguments[-1].decode() == self._redis.password
             self.reply("OK" if self._authenticated else _Error("WRONGPASS invalid password"))
+        elif name.decode() in self._redis.refusing:
+            self.reply(_Error("OOM command not allowed when used memory > 'maxmemory'."))
         elif not self._authenticated:
             self.reply(_Error("NOAUTH Authentication required."))
         else:

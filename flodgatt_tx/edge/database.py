@@ -40,6 +40,7 @@ class Pool(Service):
         self._idle: list[Link] = []
         self._waiting: deque[Deferred[None]] = deque()
         self._down = False
+        self._stopped = False
 
     @property
     def total(self) -> int:
@@ -92,6 +93,9 @@ class Pool(Service):
     @override
     def stopService(self) -> None:
         Service.stopService(self)
+        self._stopped = True
+        while self._waiting:
+            self._waiting.popleft().callback(None)
         for link in list(self._links):
             link.close()
         self._links.clear()
@@ -99,8 +103,10 @@ class Pool(Service):
 
     async def _check_out(self) -> tuple[Link, bool]:
         """Take an idle connection, or make one; say whether it is fresh."""
-        while not self._idle and self.total >= self._settings.pool:
+        while not self._stopped and not self._idle and self.total >= self._settings.pool:
             await self._wait()
+        if self._stopped:
+            raise BrokenLinkError("the server is going down")
         if self._idle:
             return self._idle.pop(), False
         link = self._make_link(self._reactor, self._ended)

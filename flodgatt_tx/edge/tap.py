@@ -65,7 +65,8 @@ def _announce(settings: Settings) -> None:
     for name, value, origin in described(settings):
         _log.info("{name}={value} ({origin})", name=name, value=value, origin=origin)
     for warning in settings.warnings:
-        _log.warn("{warning}", warning=warning)
+        # Twisted takes events with a field named "warning" for Python's warnings.
+        _log.warn("{text}", text=warning)
 
 
 def _failing(twistd: Mapping[str, Any]) -> Any:
