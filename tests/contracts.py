@@ -90,6 +90,16 @@ class MastodonContract(_Base):
             {"first": first, "second": second}, await mastodon.viewers(["first", "second"])
         )
 
+    async def test_again(self) -> None:
+        """Viewers are found by the ids of their tokens, too."""
+        ann, ben = viewer(1), viewer(2, "read:statuses", languages=frozenset({"de"}))
+        mastodon = await self.given(Site(tokens={"ann": ann, "ben": ben}))
+        self.assertEqual(
+            {ann.token_id: ann, ben.token_id: ben},
+            await mastodon.viewers_again([ben.token_id, 999, ann.token_id]),
+        )
+        self.assertEqual({}, await mastodon.viewers_again([999]))
+
     async def test_lists(self) -> None:
         """A list is its owner's, and nobody else's; what is no list is nobody's."""
         tokens = {"ann": viewer(1), "ben": viewer(2)}
@@ -163,9 +173,12 @@ class MastodonContract(_Base):
         await self.break_down()
         for question in (
             lambda: mastodon.viewers(["ann"]),
+            lambda: mastodon.viewers_again([1001]),
             lambda: mastodon.owns_list(1, 501),
             lambda: mastodon.relations([50], [50]),
             lambda: mastodon.domain_blocks([1]),
+            lambda: mastodon.filters([1]),
+            lambda: mastodon.closed_feeds(),
         ):
             with self.assertRaises(UnavailableError):
                 await question()

@@ -253,14 +253,18 @@ class MemoryConnection(StringTransport):
             commands[name](*arguments)
 
     def _subscribe(self, *channels: bytes) -> None:
+        replies = []
         for channel in channels:
             self.channels.add(channel)
-            self.reply([b"subscribe", channel, len(self.channels)])
+            replies.append([b"subscribe", channel, len(self.channels)])
+        self.reply(*replies)
 
     def _unsubscribe(self, *channels: bytes) -> None:
+        replies = []
         for channel in channels:
             self.channels.discard(channel)
-            self.reply([b"unsubscribe", channel, len(self.channels)])
+            replies.append([b"unsubscribe", channel, len(self.channels)])
+        self.reply(*replies)
 
     def _set(self, key: bytes, value: bytes, ex: bytes, seconds: bytes) -> None:
         self._redis.keys[key.decode()] = int(seconds)

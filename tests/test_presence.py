@@ -66,6 +66,14 @@ class PresenceTests(SynchronousTestCase):
         self.successResultOf(self.presence.hold(["a"]))
         self.assertEqual(["a"], self.written())
 
+    def test_very_many(self) -> None:
+        """Thousands of keys are written turn by turn, each once."""
+        keys = [f"k{number}" for number in range(2500)]
+        held = self.presence.hold(keys)
+        self.turn()
+        self.successResultOf(held)
+        self.assertEqual(keys, self.written())
+
     def test_nothing(self) -> None:
         """Streams without keys wait for none."""
         self.successResultOf(self.presence.hold([]))
