@@ -4,7 +4,8 @@ What Mastodon's database is asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, succeed
@@ -20,6 +21,7 @@ from flodgatt_tx.schema import PROBE, TABLES, Schema, schema_from_columns
 from flodgatt_tx.scopes import parse_scopes
 from flodgatt_tx.viewer import Viewer
 
+LOOK_AGAIN = 60.0  # seconds
 _UNDEFINED = frozenset({"42P01", "42703"})  # table, column
 
 
@@ -80,14 +82,17 @@ class MastodonDatabase:
     Mastodon's database in PostgreSQL.
 
     Its tables are looked at before the first question, and again when a question fails for a
-    table or a column that is not there: Mastodon's migrations run while we are connected.
+    table or a column that is not there: Mastodon's migrations run while we are connected. What
+    they have added fails nowhere, so the tables are looked at every minute, too.
     """
 
     _log = Logger()
 
-    def __init__(self, pool: Queries) -> None:
+    def __init__(self, pool: Queries, seconds: Callable[[], float] = time.monotonic) -> None:
         self._pool = pool
+        self._seconds = seconds
         self._schema: Schema | None = None
+        self._looked = 0.0
         self._probing: list[Deferred[Schema]] = []
 
     async def viewers(self, tokens: Sequence[str]) -> Mapping[str, Viewer]:
@@ -159,7 +164,7 @@ class MastodonDatabase:
 
     def _known_schema(self) -> Deferred[Schema]:
         """Look at the tables if need be, once however many ask at the same time."""
-        if self._schema is not None:
+        if self._schema is not None and self._seconds() < self._looked + LOOK_AGAIN:
             return succeed(self._schema)
         known: Deferred[Schema] = Deferred()
         self._probing.append(known)
@@ -173,6 +178,7 @@ class MastodonDatabase:
         except SqlError as error:
             raise self._unexpected("which tables there are", error) from None
         self._schema = schema_from_columns((table, column) for table, column in rows)
+        self._looked = self._seconds()
         return self._schema
 
     def _probed(self, outcome: Schema | Failure) -> None:

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from flodgatt_tx.database_settings import DatabaseSettings
 from flodgatt_tx.demo.processes import POSTGRES_USER
 from flodgatt_tx.edge.database import Pool
-from flodgatt_tx.edge.mastodon import MastodonDatabase
+from flodgatt_tx.edge.mastodon import LOOK_AGAIN, MastodonDatabase
 from flodgatt_tx.feeds import ALL_OPEN, Feed
 from flodgatt_tx.keyword_filters import Filter
 from tests.integration.older import reshape
@@ -43,7 +43,8 @@ class DatabaseTestCase(TestCase):
         )
         self.pool = Pool(reactor, settings)
         self.addCleanup(self.pool.stopService)
-        self.mastodon = MastodonDatabase(self.pool)
+        self.now = 0.0
+        self.mastodon = MastodonDatabase(self.pool, lambda: self.now)
 
     def token(self, age: int, expires_in: int | None) -> Person:
         """Let somebody sign in *age* seconds ago, with a token that lives for a while."""
@@ -391,7 +392,7 @@ class UpgradeTests(DatabaseTestCase):
     release = "3.5"
 
     async def test_to_4(self) -> None:
-        """Filters and roles come into being."""
+        """Filters and roles come into being, and are noticed a minute later."""
         person = self.rails.person()
         self.assertIsNone(await self.mastodon.filters([person.account]))
         await self.assert_good(person, among=[person])
@@ -403,7 +404,10 @@ class UpgradeTests(DatabaseTestCase):
             " (id bigserial PRIMARY KEY, custom_filter_id bigint, keyword text, whole_word boolean)"
         )
         await self.assert_good(person, among=[person])
-        await self.mastodon.filters([person.account])
+        self.now = LOOK_AGAIN
+        self.assertEqual({}, await self.mastodon.filters([person.account]))
+        viewers = await self.mastodon.viewers([person.token])
+        self.assertFalse(viewers[person.token].before_4)
 
 
 class ChangeTests(DatabaseTestCase):
@@ -436,6 +440,19 @@ class ChangeTests(DatabaseTestCase):
         ):
             self.rails.sql(change)
             await self.everything(person)
+
+    async def test_deletion_requested(self) -> None:
+        """Accounts can be about to be deleted a minute after 4.7 has come."""
+        self.rails.sql("ALTER TABLE accounts DROP requested_deletion_at")
+        person = self.rails.person()
+        await self.assert_good(person, among=[person])
+        self.rails.sql(
+            "ALTER TABLE accounts ADD requested_deletion_at timestamp(6);"
+            " UPDATE accounts SET requested_deletion_at = now()"
+        )
+        await self.assert_good(person, among=[person])
+        self.now = LOOK_AGAIN
+        await self.assert_good(among=[person])
 
     async def test_thing_type(self) -> None:
         """Settings are the site's alone from the moment on that 4.4 is there."""
