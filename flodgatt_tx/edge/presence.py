@@ -104,6 +104,7 @@ class Presence(Service):
         self._write(self._wheel.turn())
 
     def _write(self, keys: list[str]) -> None:
+        keys = [key for key in keys if key in self._holders]
         if not self._redis or not keys:
             return
         if len(keys) > _MOST_KEYS:
