@@ -33,7 +33,7 @@ class StatusTests(SynchronousTestCase):
         self.assertEqual((BOB, JUERGEN), status.mentions)
 
     def test_tags(self) -> None:
-        """Hashtags are named as in channels, with the vowel signs of Hindi and the dot of Japanese."""
+        """Hashtags are named as in channels, with the vowel signs of Hindi and dots of Japanese."""
         status = said("#Köln, #हिन्दी #ラーメン・餃子 #KÖLN!")
         self.assertEqual(("koln", "हिनदी", "ラーメン・餃子"), status.tags)
 
