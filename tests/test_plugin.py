@@ -95,6 +95,11 @@ class ServiceTests(SynchronousTestCase):
         error = self.assertRaises(UsageError, self.made, "--listen", "moon:1")
         self.assertIn("--listen", str(error))
 
+    def test_sentinel(self) -> None:
+        """Where Sentinel is asked for, the server does not start with another Redis."""
+        sentinel = {"REDIS_SENTINELS": "a:1", "REDIS_SENTINEL_MASTER": "m"}
+        self.assertIn("REDIS_SENTINELS", str(self.assertRaises(UsageError, self.made, **sentinel)))
+
     def test_namespace(self) -> None:
         """A namespace from the environment waits for the database; one from an option does not."""
         self.start(self.made(REDIS_NAMESPACE="cats", REDIS_HOST="127.0.0.1", DB_HOST="/nowhere"))

@@ -40,6 +40,9 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
     twistd: Mapping[str, Any] = options.parent or {}
     site = _open_demo(options) if options["demo"] else None
     settings = options.settings
+    if settings.redis.sentinels:
+        # Better no server than one that listens to another Redis than Rails publishes to.
+        raise UsageError("REDIS_SENTINELS: there is no way through Sentinel yet; set REDIS_URL")
     if options["check"]:
         _check(settings)
     output = open_output(twistd)
