@@ -32,6 +32,7 @@ __all__ = [
     "load",
 ]
 
+_MOST_AGE = 3600  # seconds
 LOG_LEVELS = ("trace", "debug", "info", "warn", "error", "fatal", "silent")
 
 
@@ -54,6 +55,7 @@ class Settings:
     database: DatabaseSettings
     redis: RedisSettings
     extra_ca_certs: str | None
+    domain_blocks_age: int
     effective: Mapping[str, tuple[str, str]]
     warnings: tuple[str, ...]
 
@@ -86,6 +88,9 @@ def load(
         database=database_settings.read(lookup, environment, default_user),
         redis=redis_settings.read(lookup),
         extra_ca_certs=lookup.text("NODE_EXTRA_CA_CERTS") or None,
+        domain_blocks_age=lookup.number(
+            "FLODGATT_DOMAIN_BLOCKS_AGE", default=30, least=1, most=_MOST_AGE
+        ),
         effective=lookup.effective,
         warnings=tuple(lookup.warnings),
     )

@@ -48,6 +48,12 @@ VARIABLES = (
         "loopback,uniquelocal",
     ),
     Variable("NODE_EXTRA_CA_CERTS", "extra-ca-certs", "PEM file of authorities to trust as well"),
+    Variable(
+        "FLODGATT_DOMAIN_BLOCKS_AGE",
+        "domain-blocks-age",
+        "seconds that the domains which an account blocks may be old",
+        "30",
+    ),
     Variable("DATABASE_URL", "database-url", "where PostgreSQL is; wins over DB_*", secret=True),
     Variable("DB_HOST", "db-host", "host of PostgreSQL, or folder of its socket", "localhost"),
     Variable("DB_PORT", "db-port", "port of PostgreSQL", "5432"),

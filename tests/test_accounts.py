@@ -8,7 +8,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from flodgatt_tx.edge.accounts import REFRESH, Account, Accounts
+from flodgatt_tx.edge.accounts import Account, Accounts
 from flodgatt_tx.edge.feed_access import FeedAccess
 from flodgatt_tx.errors import UNAVAILABLE, UnavailableError
 from flodgatt_tx.keyword_filters import Filter
@@ -17,6 +17,7 @@ from tests.fakes import MemoryMastodon
 BAD = frozenset({"bad.example"})
 WORSE = frozenset({"worse.example"})
 DRAGONS = (Filter("7", "Beasts", ("public",), None, None, "warn", (("dragon", True),)),)
+REFRESH = 10  # seconds
 
 
 class AccountTests(SynchronousTestCase):
@@ -34,7 +35,8 @@ class AccountTests(SynchronousTestCase):
 
     def make_accounts(self) -> Accounts:
         """Make them."""
-        return Accounts(self.mastodon, FeedAccess(self.mastodon, self.clock), self.clock)
+        feed_access = FeedAccess(self.mastodon, self.clock)
+        return Accounts(self.mastodon, feed_access, self.clock, REFRESH)
 
     def holding(self, id_: int) -> Deferred[Account]:
         """Begin to hold an account."""
@@ -75,7 +77,7 @@ class AccountTests(SynchronousTestCase):
         self.assertEqual(WORSE, first.blocked_domains)
 
     def test_refreshed(self) -> None:
-        """What an account blocks is read again every half minute, and no more after its end."""
+        """What an account blocks is read again as often as is set, and no more after its end."""
         account = self.hold(1)
         self.mastodon.blocked_domains[1] = WORSE
         self.wait(REFRESH - 1)

@@ -123,6 +123,13 @@ class LoadTests(SynchronousTestCase):
         self.assertEqual("development", settings.environment)
         self.assertIsNone(given().extra_ca_certs)
 
+    def test_domain_blocks_age(self) -> None:
+        """How old blocked domains may be is a number of seconds, half a minute by itself."""
+        self.assertEqual(30, given().domain_blocks_age)
+        self.assertEqual(5, given(FLODGATT_DOMAIN_BLOCKS_AGE="5").domain_blocks_age)
+        with self.assertRaises(SettingsError):
+            given(FLODGATT_DOMAIN_BLOCKS_AGE="0")
+
     def test_layers(self) -> None:
         """The first layer that has a variable decides, even if the value there is empty."""
         layers = [

@@ -4,7 +4,7 @@ What is kept in memory of the accounts that listen to filtered streams.
 Blocks and mutes are asked for with every status, so they are never old. Keyword filters are kept
 until Mastodon says that they have changed. Which domains an account blocks can be neither asked
 for with a status, for Mastodon has no index by domain, nor does Mastodon tell of changes: that is
-loaded again every 30 seconds.
+loaded again and again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from flodgatt_tx.errors import RefusalError
 from flodgatt_tx.keywords import Matcher
 from flodgatt_tx.wheel import Wheel
 
-REFRESH = 30  # seconds
 _NONE: frozenset[str] = frozenset()
 
 
@@ -68,15 +67,25 @@ class Account:
 
 
 class Accounts(Service):
-    """The accounts that somebody here listens for, kept fresh."""
+    """
+    The accounts that somebody here listens for, kept fresh.
 
-    def __init__(self, mastodon: Mastodon, feed_access: FeedAccess, clock: IReactorTime) -> None:
+    The domains that they block are never older than *domain_blocks_age*, in seconds.
+    """
+
+    def __init__(
+        self,
+        mastodon: Mastodon,
+        feed_access: FeedAccess,
+        clock: IReactorTime,
+        domain_blocks_age: int = 30,
+    ) -> None:
         self._mastodon = mastodon
         self._feed_access = feed_access
         self._held: dict[int, Account] = {}
         self._loads = Batch(self._load)
         self._refreshes = Batch(self._load_domains)
-        self._wheel: Wheel[int] = Wheel(REFRESH)
+        self._wheel: Wheel[int] = Wheel(domain_blocks_age)
         self._refreshing = LoopingCall(self._refresh)
         self._refreshing.clock = clock
 

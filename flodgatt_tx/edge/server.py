@@ -54,11 +54,15 @@ class Parts:
     timed: Sequence[IService]
 
 
-def make_parts(reactor: Any, mastodon: Mastodon) -> Parts:
-    """Put the parts together around a *mastodon* that can be asked."""
+def make_parts(reactor: Any, mastodon: Mastodon, domain_blocks_age: int = 30) -> Parts:
+    """
+    Put the parts together around a *mastodon* that can be asked.
+
+    *domain_blocks_age* is in seconds.
+    """
     metrics = Metrics()
     feed_access = FeedAccess(mastodon, reactor)
-    accounts = Accounts(mastodon, feed_access, reactor)
+    accounts = Accounts(mastodon, feed_access, reactor, domain_blocks_age)
     rechecks = Rechecks(mastodon, reactor)
     judge = Judge(mastodon, feed_access, reactor)
     broadcast = Broadcast(judge, metrics, accounts.reload)
@@ -98,7 +102,7 @@ def make_server(
     """
     pool = Pool(reactor, settings.database)
     mastodon = MastodonDatabase(pool)
-    parts = make_parts(reactor, mastodon)
+    parts = make_parts(reactor, mastodon, settings.domain_blocks_age)
     watch = parts.metrics.watch
     watch("pg_pool_total_connections", "Connections to PostgreSQL", lambda: pool.total)
     watch("pg_pool_idle_connections", "Connections with nothing to do", lambda: pool.idle)
