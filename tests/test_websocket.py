@@ -355,10 +355,11 @@ class MessageTests(WebSocketTestCase):
         self.assert_nothing_left()
 
     def test_noise(self) -> None:
-        """What is no command is ignored."""
+        """What is no command is ignored, and counted."""
         for noise in ("", "hello", "[]", "5", "null", '{"type": "sing"}', "{" * 60_000, "{}"):
             self.socket.say(noise)
         self.assertEqual([], self.socket.messages)
+        self.assertEqual(8, self.stage.metric("client_messages_ignored_total"))
         self.assertTrue(self.socket.open)
 
     def test_fragments(self) -> None:

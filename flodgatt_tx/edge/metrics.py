@@ -47,6 +47,9 @@ class Metrics:
         self.dropped = self._counter(
             "redis_messages_dropped_total", "Messages from Redis sent to nobody", "reason"
         )
+        self.messages_ignored = self._counter(
+            "client_messages_ignored_total", "Messages from clients that are no commands"
+        )
         for transport in TRANSPORTS:
             self.clients.labels(transport)
             self.messages_sent.labels(transport)

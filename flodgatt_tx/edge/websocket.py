@@ -137,7 +137,12 @@ class StreamingSocket(WebSocketServerProtocol):
             self.sendCloseFrame(_UNSUPPORTED_DATA, NO_BINARY.encode())
             return
         command = parse_command(payload)
-        if command is None or self._reader is None:
+        if self._reader is None:
+            return
+        if command is None:
+            self._api.metrics.messages_ignored.inc()
+            account = self._reader.viewer.account_id
+            self._log.debug("account {account} said what is no command", account=account)
             return
         if isinstance(command, Subscribe):
             self._subscribe(command.kind, command.parameters)
