@@ -5,11 +5,13 @@ What is logged, and what never is.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest import skipIf
 
 from twisted.application.service import Application, MultiService
 from twisted.logger import (
@@ -90,6 +92,14 @@ class OutputTests(SynchronousTestCase):
             output.write("x")
             output.rotate()
         self.assertEqual(FILES + 1, len(list(path.iterdir())))
+
+    @skipIf(os.getuid(), "only root can give files away")
+    def test_given_away(self) -> None:
+        """A log that root opens belongs to whom twistd is told to become."""
+        path = Path(self.mktemp()).absolute()
+        output: Any = open_output({"logfile": str(path), "uid": 1234, "gid": 5678})
+        self.addCleanup(output.close)
+        self.assertEqual((1234, 5678), (path.stat().st_uid, path.stat().st_gid))
 
     def test_signal(self) -> None:
         """SIGUSR1 begins a new file, unless it means something already."""

@@ -7,6 +7,7 @@ log files are a megabyte each and grow in number without end; ours are bounded.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -60,6 +61,9 @@ def open_output(twistd: Mapping[str, Any]) -> IO[Any] | None:
         return sys.stdout
     path = Path(name or "twistd.log").absolute()
     file: Any = LogFile(path.name, str(path.parent), FILE_SIZE, maxRotatedFiles=FILES)
+    if twistd.get("uid") is not None:
+        # Whoever we become has to set it aside some day.
+        os.chown(path, twistd["uid"], -1 if twistd.get("gid") is None else twistd["gid"])
     _rotate_on_signal(file.rotate)
     return file  # type: ignore[no-any-return] # a LogFile can be written to
 
