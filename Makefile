@@ -40,5 +40,6 @@ lint: .venv/tests-installed
 	@touch $@ .venv/server-installed
 
 clean:
+	rm -f twisted/plugins/dropin.cache
 	rm -rf .venv build dist *.egg-info _trial_temp* .mypy_cache .ruff_cache .hypothesis .coverage*
 	find . -name __pycache__ -prune -exec rm -rf {} +

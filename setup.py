@@ -32,7 +32,6 @@ TESTS = [
     "mypy >= 1.15",
     "mypy-zope >= 1.0.9",
     "ruff >= 0.9",
-    "treq >= 24.9",
     "types-psycopg2",
     "types-setuptools",
     "websockets >= 13",
