@@ -8,8 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as some
 from hypothesis.strategies import SearchStrategy
 
-FEW = settings(max_examples=40, deadline=None, derandomize=True, database=None)
-STORIES = settings(FEW, max_examples=30, stateful_step_count=30)
+FEW = settings(max_examples=30, deadline=None, derandomize=True, database=None)
+STORIES = settings(FEW, max_examples=15, stateful_step_count=25)
 
 SPACES = some.sampled_from(["", "", "", " ", "\n", "\r\n\t "])
 # Texts of JSON strings, as others may write them.

@@ -20,6 +20,7 @@ from typing_extensions import override
 from flodgatt_tx.demo.people import BY_NAME
 from flodgatt_tx.demo.plan import Publication, State, plan
 from flodgatt_tx.demo.publisher import Publisher
+from tests.properties import FEW
 
 STATUS_EVENTS = {"update", "status.update"}
 ANONYMOUS = ("timeline:public", "timeline:hashtag:")
@@ -53,13 +54,13 @@ class PlanTests(SynchronousTestCase):
         self.published = published(1, 1200)
 
     @given(some.integers())
-    @settings(max_examples=20)
+    @settings(FEW, max_examples=10)
     def test_determinism(self, seed: int) -> None:
         """The same seed plans the same publications."""
         self.assertEqual(list(planned(seed, 10)), list(planned(seed, 10)))
 
     @given(some.integers())
-    @settings(max_examples=20)
+    @settings(FEW, max_examples=10)
     def test_envelopes(self, seed: int) -> None:
         """A message is an event with a payload, an object or a string; but for filters_changed."""
         for _, message in published(seed, 20):

@@ -14,6 +14,7 @@ from flodgatt_tx import keywords
 from flodgatt_tx.keyword_filters import Filter, Row, filters_from_rows
 from flodgatt_tx.keywords import compile
 from flodgatt_tx.plaintext import searchable_text
+from tests.properties import FEW
 
 Keywords = tuple[tuple[str, bool], ...]
 
@@ -299,7 +300,7 @@ def by_trying(text: str, kind: Keywords) -> str | None:
 class ReferenceTests(SynchronousTestCase):
     """Slower ways of finding keywords come to the same results."""
 
-    @settings(max_examples=400, deadline=None, database=None)
+    @settings(FEW, max_examples=150)
     @given(TEXTS, st.lists(KINDS, max_size=3))
     @example("a category", [(("cat", True), ("category", True))])
     def test_agrees_with_a_pattern(self, text: str, kinds: list[Keywords]) -> None:
@@ -310,7 +311,7 @@ class ReferenceTests(SynchronousTestCase):
             named(compile(asking(*kinds)).results(text, NOW)),
         )
 
-    @settings(max_examples=300, deadline=None, database=None)
+    @settings(FEW, max_examples=100)
     @given(st.text(FOLDED, max_size=12), st.lists(st.text(FOLDED, max_size=4), max_size=4))
     def test_agrees_with_trying(self, text: str, listed: list[str]) -> None:
         """Characters that fold to several are found as by comparing all parts of the text."""
@@ -319,7 +320,7 @@ class ReferenceTests(SynchronousTestCase):
         expected = by_trying(text, kind)
         self.assertEqual([] if expected is None else [expected], found(text, kind))
 
-    @settings(max_examples=100, deadline=None, database=None)
+    @settings(FEW)
     @given(st.text(max_size=20), st.lists(st.tuples(st.text(max_size=5), st.booleans())))
     def test_takes_anything(self, text: str, listed: list[tuple[str, bool]]) -> None:
         """Whatever keywords and texts are, nothing is raised, and what is named is in the text."""

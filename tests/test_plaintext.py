@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import flodgatt_tx
 from flodgatt_tx.plaintext import html_to_text, searchable_text
+from tests.properties import FEW
 
 
 class HtmlTests(SynchronousTestCase):
@@ -56,7 +57,7 @@ class HtmlTests(SynchronousTestCase):
         ]:
             self.assertIn("dragon", html_to_text(f"{broken}dragon"), msg=repr(broken[:30]))
 
-    @settings(max_examples=100, deadline=None, database=None)
+    @settings(FEW)
     @given(st.lists(st.sampled_from(["<", ">", "/", "!--", "b", "p", "&", ";", "\0", "é", " "])))
     def test_takes_anything(self, pieces: list[str]) -> None:
         """No HTML raises."""
