@@ -8,6 +8,7 @@ and go meanwhile: a channel counts as confirmed only when the answer to its *las
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 
 class Channels:
@@ -36,14 +37,23 @@ class Channels:
             self._wanted.pop(channel, None)
             self._touched[channel] = None
 
-    def take_changes(self) -> tuple[list[str], list[str]]:
+    @property
+    def changing(self) -> bool:
+        """Whether there may be changes left to take."""
+        return bool(self._touched)
+
+    def take_changes(self, most: int | None = None) -> tuple[list[str], list[str]]:
         """
         Say what to SUBSCRIBE and what to UNSUBSCRIBE, and count it as asked.
+
+        At *most* so many channels are looked at.
 
         Who was wanted and dropped since the last time is not asked for, and who was neither is
         not even looked at: there may be very many.
         """
-        touched, self._touched = self._touched, {}
+        touched = list(islice(self._touched, most))
+        for channel in touched:
+            del self._touched[channel]
         changed = [each for each in touched if (each in self._wanted) != (each in self._asked)]
         subscribe = [channel for channel in changed if channel in self._wanted]
         unsubscribe = [channel for channel in changed if channel not in self._wanted]

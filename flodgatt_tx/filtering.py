@@ -2,8 +2,8 @@
 Who must not see a status on a public or hashtag stream.
 
 A status is judged in two steps: `suits` needs nothing but the status, the stream and the viewer;
-`Relations.hide` needs what PostgreSQL knows of blocks and mutes, asked once for a status however
-many readers there are.
+`Relations.hidden_from` needs what PostgreSQL knows of blocks and mutes, asked once for a status
+however many readers there are.
 """
 
 from __future__ import annotations

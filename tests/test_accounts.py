@@ -151,16 +151,19 @@ class AccountTests(SynchronousTestCase):
         self.accounts.reload(9)
         self.assertEqual([], self.mastodon.asked)
 
-    def test_reload_all(self) -> None:
-        """All accounts can be loaded again, together."""
-        for id_ in range(10):
-            self.hold(id_)
+    def test_refresh(self) -> None:
+        """An account can be loaded again in peace: if that fails it stays as it was."""
+        account = self.hold(1)
+        self.mastodon.filters_of = {1: DRAGONS}
+        self.mastodon.failing = UnavailableError(UNAVAILABLE)
+        self.accounts.refresh(1)
+        self.assertEqual((None, True), (account.matcher, account.loaded))
+        self.mastodon.failing = None
+        self.accounts.refresh(1)
+        self.assertIsNotNone(account.matcher)
         self.mastodon.asked.clear()
-        self.mastodon.held = []
-        self.accounts.reload_all()
-        while self.mastodon.held:
-            self.mastodon.let_go(holding=True)
-        self.assertEqual(2, self.mastodon.asked.count("filters"))
+        self.accounts.refresh(9)
+        self.assertEqual([], self.mastodon.asked)
 
     def test_reload_failed(self) -> None:
         """Filters that cannot be loaded are tried again with the next refreshment."""

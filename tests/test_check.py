@@ -46,6 +46,7 @@ class CheckTests(SynchronousTestCase):
     def found(self, checking: Deferred[list[str]]) -> str:
         """What is wrong with Redis."""
         problems = self.successResultOf(checking)
+        self.reactor.advance(0)
         self.assertEqual([], self.reactor.getDelayedCalls())
         self.assertIn("/nowhere", problems[-1])
         return "\n".join(problems[:-1])

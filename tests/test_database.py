@@ -147,8 +147,10 @@ class PoolTests(SynchronousTestCase):
         first, second = self.postgres.links
         first.go_on()
         self.assertEqual([("0",)], self.successResultOf(asked[0]))
-        self.assertEqual((2, 0, 1), self.counts())
+        self.assertEqual((2, 1, 1), self.counts())
+        self.clock.advance(0)
         second.go_on()
+        self.clock.advance(0)
         first.go_on()
         second.go_on()
         self.assertEqual([[("1",)], [("2",)], [("3",)]], [*map(self.successResultOf, asked[1:])])
@@ -166,15 +168,31 @@ class PoolTests(SynchronousTestCase):
             self.failureResultOf(each, UnavailableError)
 
     def test_given_up(self) -> None:
-        """Who gives up waiting for a connection is forgotten."""
+        """Who gives up leaves a connection that goes on with the statement and serves others."""
         self.postgres.slow = True
-        asked = [self.asking("one") for _ in range(3)]
-        asked[2].cancel()
-        self.failureResultOf(asked[2], CancelledError)
-        self.assertEqual((2, 0, 0), self.counts())
-        for each in asked[:2]:
+        asked = [self.asking(str(number)) for number in range(3)]
+        for link in self.postgres.links:
+            link.go_on()  # connected
+        for each in asked:
             each.cancel()
             self.failureResultOf(each, CancelledError)
+        self.assertEqual((2, 0, 1), self.counts())
+        for link in (*self.postgres.links, self.postgres.links[0]):
+            link.go_on()
+            self.clock.advance(0)
+        self.assertEqual((2, 2, 0), self.counts())
+        self.assertEqual(2, len(self.postgres.links))
+
+    def test_crowd(self) -> None:
+        """However many wait for a PostgreSQL that cannot be reached, each of them is told."""
+        self.postgres.slow = True
+        asked = [self.asking("one") for _ in range(2000)]
+        self.postgres.slow = self.postgres.up = False
+        for link in list(self.postgres.links):
+            link.close()
+        self.clock.pump([0] * 2100)
+        for each in asked:
+            self.failureResultOf(each, UnavailableError)
         self.assertEqual((0, 0, 0), self.counts())
 
     def test_refused(self) -> None:

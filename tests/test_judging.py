@@ -27,7 +27,7 @@ from flodgatt_tx.keyword_filters import Filter
 from flodgatt_tx.viewer import ADMINISTRATOR, VIEW_FEEDS, Viewer
 from tests.fakes import MemoryMastodon
 from tests.properties import FEW
-from tests.stage import Stage, StageTestCase, status, viewer
+from tests.stage import API, Stage, StageTestCase, status, viewer
 
 
 class Recorder:
@@ -423,6 +423,25 @@ class FilterTests(StageTestCase):
         self.stage.turn()
         self.assertEqual([("update", "1", [["cat"]])], heard(self.recorder))
 
+    def test_changed_while_asked(self) -> None:
+        """A status whose question is under way when filters change waits for them, too."""
+        self.stage.mastodon.held = []
+        self.stage.publish("timeline:public", "update", status("1", content="<p>cat</p>"))
+        self.change(keyword_filter("cat"))
+        while self.stage.mastodon.held:
+            self.stage.mastodon.let_go(holding=True)
+            self.stage.turn()
+        self.stage.mastodon.let_go()
+        self.stage.publish("timeline:public", "update", status("2", content="<p>cat</p>"))
+        expected = [("update", "1", [["cat"]]), ("update", "2", [["cat"]])]
+        self.assertEqual(expected, heard(self.recorder))
+
+    def test_asked_again(self) -> None:
+        """Filters whose change was never told of count after five minutes."""
+        self.stage.mastodon.filters_of = {1: (keyword_filter("cat"),)}
+        self.stage.clock.pump([1] * 302)
+        self.assertEqual([["cat"]], self.say("a cat"))
+
     def test_unloadable(self) -> None:
         """While changed filters cannot be loaded nothing is filtered by the old ones."""
         self.stage.mastodon.failing = UnavailableError(UNAVAILABLE)
@@ -490,6 +509,19 @@ class RecheckTests(StageTestCase):
         self.stage.redis.cut()
         self.stage.clock.pump([0.5] * 5)
         self.assertEqual([False, True], [each.ended for each in recorders])
+
+    def test_after_a_gap_with_comings_and_goings(self) -> None:
+        """So it is if somebody leaves before everything is subscribed again."""
+        recorder = self.arrive()
+        leaving = self.stage.websocket(f"{API}?access_token=ben&stream=user")
+        del self.stage.mastodon.tokens["ann"]
+        self.stage.redis.hung = {"SUBSCRIBE"}
+        self.stage.redis.cut()
+        self.stage.clock.pump([0.5] * 5)
+        leaving.hang_up()
+        self.stage.redis.recover()
+        self.stage.clock.pump([0.5] * 5)
+        self.assertTrue(recorder.ended)
 
     def test_refreshed(self) -> None:
         """Changed languages count after the next time of asking."""

@@ -38,7 +38,7 @@ FLOORS = (
     frozenset(
         {
             *{"database", "redis", "batching", "link", "resolver"},
-            *{"trust", "environment", "logs"},
+            *{"trust", "environment", "logs", "rounds", "outlet", "process"},
         }
     ),
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import psycopg2
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -141,14 +141,6 @@ class LinkTests(SynchronousTestCase):
             failure = self.failureResultOf(running, DeadlineError)
             self.assertEqual("no answer within 15 s", str(failure.value))
             self.assertTrue(self.connection.closed)
-
-    def test_given_up(self) -> None:
-        """Who gives up closes the connection; the statement is never cancelled."""
-        running = self.running()
-        running.cancel()
-        self.failureResultOf(running, CancelledError)
-        self.assertTrue(self.connection.closed)
-        self.assertTrue(self.link.closed)
 
     def test_closed(self) -> None:
         """Closing ends what runs, at once, and twice is once."""

@@ -5,9 +5,10 @@ From a token to its viewer.
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
+from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from flodgatt_tx.edge.login import Login
+from flodgatt_tx.edge.login import PATIENCE, Login
 from flodgatt_tx.errors import (
     INVALID_TOKEN,
     UNAVAILABLE,
@@ -26,7 +27,9 @@ class LoginTests(SynchronousTestCase):
         """Give out tokens."""
         self.mastodon = MemoryMastodon()
         self.mastodon.tokens = {f"token{number}": viewer(number) for number in range(50)}
-        self.logins = Login(self.mastodon)
+        self.clock = MemoryReactorClock()
+        self.logins = Login(self.mastodon, self.clock)
+        self.addCleanup(lambda: self.assertEqual([], self.clock.getDelayedCalls()))
 
     def login(self, token: str) -> Deferred[Viewer]:
         """Log in."""
@@ -57,3 +60,11 @@ class LoginTests(SynchronousTestCase):
         )
         self.failureResultOf(wrong, UnauthorizedError)
         self.assertEqual(["viewers"] * 2, self.mastodon.asked)
+
+    def test_patience(self) -> None:
+        """A lookup and the one before it, together, take no longer than a client will wait."""
+        self.mastodon.held = []
+        logins = [self.login("token1"), self.login("token2")]
+        self.clock.advance(PATIENCE)
+        for each in logins:
+            self.failureResultOf(each, UnavailableError)

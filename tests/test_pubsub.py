@@ -290,3 +290,32 @@ class ReconnectionTests(PubSubTestCase):
             self.clock.advance(1)
         self.turn()
         self.assertEqual({"a"}, self.redis.channels())
+
+
+class SilenceTests(PubSubTestCase):
+    """A Redis that says nothing any more, and does not hang up either."""
+
+    def test_noticed(self) -> None:
+        """Within half a minute the connection is given up, and a new one subscribes again."""
+        self.connect()
+        self.open("a")
+        self.redis.hung = {"PING"}
+        self.clock.pump([1] * 19)
+        self.assertEqual(1, len(self.redis.connections))
+        first = self.redis.connections[0]
+        self.redis.hung = set()
+        self.clock.pump([1] * 5)
+        self.assertNotIn(first, self.redis.connections)
+        self.assertEqual({"a"}, self.redis.channels())
+
+    def test_signs_of_life(self) -> None:
+        """A Redis that answers, or has something to say, is left alone."""
+        self.connect()
+        self.open("a")
+        [connection] = self.redis.connections
+        self.clock.pump([1] * 60)
+        self.redis.hung = {"PING"}
+        for _ in range(20):
+            self.clock.pump([1] * 3)
+            self.redis.publish("a", b"1")
+        self.assertEqual([connection], self.redis.connections)

@@ -86,7 +86,7 @@ class CommandConnection:
         service = keep_connected(
             self.clock,
             endpoint,  # type: ignore[arg-type] # all of them are endpoints
-            lambda: CommandProtocol(hello, self.ready.append, lost),
+            lambda: CommandProtocol(self.clock, hello, self.ready.append, lost),
         )
         service.startService()
         self.wait(0)

@@ -11,19 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 from typing_extensions import override
 
 from flodgatt_tx.edge.batching import Batch
 from flodgatt_tx.edge.feed_access import FeedAccess
 from flodgatt_tx.edge.mastodon import Mastodon
+from flodgatt_tx.edge.rounds import Rounds
 from flodgatt_tx.errors import RefusalError
 from flodgatt_tx.keywords import Matcher
-from flodgatt_tx.wheel import Wheel
 
 _NONE: frozenset[str] = frozenset()
 
@@ -66,7 +64,7 @@ class Account:
         return reloaded
 
 
-class Accounts(Service):
+class Accounts(Rounds[int]):
     """
     The accounts that somebody here listens for, kept fresh.
 
@@ -80,28 +78,15 @@ class Accounts(Service):
         clock: IReactorTime,
         domain_blocks_age: int = 30,
     ) -> None:
+        super().__init__(clock, domain_blocks_age, domain_blocks_age)
         self._mastodon = mastodon
         self._feed_access = feed_access
         self._held: dict[int, Account] = {}
         self._loads = Batch(self._load)
         self._refreshes = Batch(self._load_domains)
-        self._wheel: Wheel[int] = Wheel(domain_blocks_age)
-        self._refreshing = LoopingCall(self._refresh)
-        self._refreshing.clock = clock
 
     def __len__(self) -> int:
         return len(self._held)
-
-    @override
-    def startService(self) -> None:
-        Service.startService(self)
-        self._refreshing.start(1, now=False)
-
-    @override
-    def stopService(self) -> None:
-        Service.stopService(self)
-        if self._refreshing.running:
-            self._refreshing.stop()
 
     async def hold(self, id_: int) -> Account:
         """
@@ -117,14 +102,14 @@ class Accounts(Service):
         except BaseException:
             self.release(account)
             raise
-        self._wheel.add(id_)
+        self.items.add(id_)
         return account
 
     def release(self, account: Account) -> None:
         """Let go of an account."""
         account.holders -= 1
         if not account.holders:
-            self._wheel.discard(account.id)
+            self.items.discard(account.id)
             self._held.pop(account.id, None)
 
     def reload(self, id_: int) -> None:
@@ -148,10 +133,10 @@ class Accounts(Service):
             for each in waiting:
                 each.callback(None)
 
-    def reload_all(self) -> None:
-        """Load all accounts again: changes may have been missed."""
-        for id_ in self._held:
-            self.reload(id_)
+    def refresh(self, id_: int) -> None:
+        """Load an account again, if somebody holds it; if that fails it stays as it was."""
+        if id_ in self._held:
+            self._loads.ask(id_).addErrback(_logged_elsewhere)
 
     async def _load(self, ids: Sequence[int]) -> Mapping[int, None]:
         # Not an account's own, but needed by the same streams, and as fresh.
@@ -171,9 +156,14 @@ class Accounts(Service):
             account.blocked_domains = domains.get(account.id, _NONE)
         return {}
 
-    def _refresh(self) -> None:
-        """Load one slice again; what cannot be loaded stays as it was."""
-        for id_ in self._wheel.turn():
+    @override
+    def visit(self, items: Sequence[int]) -> None:
+        """Read the domains of a slice again; where filters could not be loaded, those too."""
+        for id_ in items:
             loads = self._refreshes if self._held[id_].loaded else self._loads
-            # Whoever asks the database logs that it does not answer.
-            loads.ask(id_).addErrback(lambda failure: failure.trap(RefusalError))
+            loads.ask(id_).addErrback(_logged_elsewhere)
+
+
+def _logged_elsewhere(failure: Failure) -> None:
+    # Whoever asks the database logs that it does not answer.
+    failure.trap(RefusalError)

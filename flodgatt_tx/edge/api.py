@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+from twisted.web.http import Request
+
 from flodgatt_tx.edge.heartbeat import Heartbeat
 from flodgatt_tx.edge.login import Login
 from flodgatt_tx.edge.metrics import Metrics
 from flodgatt_tx.edge.subscribing import Subscriber
+from flodgatt_tx.streams import PREFIX, kind_of_path
 
+_OTHER_PATHS = frozenset({"", PREFIX.rstrip("/"), f"{PREFIX}health", "/metrics", "/favicon.ico"})
 _REQUEST_ID = re.compile(r"[\w-]{1,200}", re.ASCII)
 
 
@@ -31,6 +35,18 @@ class Api:
     metrics: Metrics
     pings: Heartbeat
     thumps: Heartbeat
+
+
+def shown_path(path: str) -> str:
+    """The path of a request for the log; one that leads nowhere may hold whatever was sent."""
+    known = kind_of_path(path, False) or path.rstrip("/") in _OTHER_PATHS
+    return path if known else "(another path)"
+
+
+def header(request: Request, name: bytes) -> str | None:
+    """A header of a request as text, whatever bytes it has."""
+    value = request.getHeader(name)
+    return None if value is None else value.decode("latin-1")
 
 
 def request_id(given: str | None) -> str:

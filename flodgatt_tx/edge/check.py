@@ -65,12 +65,14 @@ async def _greet(reactor: Any, endpoint: IStreamClientEndpoint, settings: RedisS
             ready.errback(ConnectError(string="the connection was closed"))
 
     protocol: Any = await endpoint.connect(
-        Factory.forProtocol(lambda: CommandProtocol((), ready.callback, lost))
+        Factory.forProtocol(lambda: CommandProtocol(reactor, (), ready.callback, lost))
     ).addTimeout(PATIENCE, reactor)
-    await ready.addTimeout(PATIENCE, reactor)
-    for command in (*greeting(settings), ("PING",)):
-        await protocol.execute_command(*command).addTimeout(PATIENCE, reactor)
-    protocol.transport.loseConnection()
+    try:
+        await ready.addTimeout(PATIENCE, reactor)
+        for command in (*greeting(settings), ("PING",)):
+            await protocol.execute_command(*command).addTimeout(PATIENCE, reactor)
+    finally:
+        protocol.transport.abortConnection()
 
 
 async def _check_postgres(reactor: Any, settings: DatabaseSettings) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from typing_extensions import override
 
 from flodgatt_tx.database_settings import DatabaseSettings
@@ -61,9 +62,15 @@ class Pool(Service):
         """
         Run one statement that reads, with *parameters* for its `%(name)s`.
 
+        Who asks may be cancelled; the statement runs to its end all the same, for PostgreSQL
+        would go on with it in any case, and the connection is of use again afterwards.
+
         :raises SqlError: if PostgreSQL refuses the statement.
         :raises UnavailableError: if PostgreSQL does not answer.
         """
+        return await _shielded(Deferred.fromCoroutine(self._query(sql, parameters)))
+
+    async def _query(self, sql: str, parameters: Mapping[str, Any]) -> Rows:
         try:
             rows = await self.attempt(sql, parameters)
         except BrokenLinkError as error:
@@ -125,7 +132,8 @@ class Pool(Service):
         else:
             self._idle.append(link)
         if self._waiting:
-            self._waiting.popleft().callback(None)
+            # Not at once: if connecting fails at once, each would wake the next within itself.
+            self._reactor.callLater(0, self._waiting.popleft().callback, None)
 
     async def _wait(self) -> None:
         turn: Deferred[None] = Deferred(self._waiting.remove)
@@ -172,3 +180,19 @@ class Pool(Service):
         if not addresses:
             raise BrokenLinkError(f"the host name {host} is not known")
         return addresses
+
+
+def _shielded(result: Deferred[Rows]) -> Deferred[Rows]:
+    """Pass *result* on, but not what would cancel it."""
+    shielded: Deferred[Rows] = Deferred()
+
+    def pass_on(outcome: Rows | Failure) -> None:
+        if shielded.called:
+            return
+        if isinstance(outcome, Failure):
+            shielded.errback(outcome)
+        else:
+            shielded.callback(outcome)
+
+    result.addBoth(pass_on)
+    return shielded

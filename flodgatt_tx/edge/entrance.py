@@ -22,6 +22,7 @@ LARGEST_HEAD = 16 * 1024  # bytes, Node's and Twisted's
 TIMEOUT = 60  # seconds for the head of a request
 
 _UPGRADE = re.compile(rb"^upgrade:[^\r\n]*\bwebsocket\b", re.IGNORECASE | re.MULTILINE)
+_ORIGIN = re.compile(rb"\r\norigin:[^\r\n]*", re.IGNORECASE)
 _CONNECTION = re.compile(rb"^connection:[^\r\n]*\bupgrade\b", re.IGNORECASE | re.MULTILINE)
 
 
@@ -89,7 +90,9 @@ class Entrance(Protocol):
         else:
             transport.protocol = protocol
         protocol.makeConnection(transport)
-        protocol.dataReceived(received)
+        # Autobahn refuses origins that it cannot read; here every origin is welcome.
+        head, end, rest = received.partition(b"\r\n\r\n")
+        protocol.dataReceived(_ORIGIN.sub(b"", head) + end + rest)
 
     def _give_up(self) -> None:
         self._timeout = None

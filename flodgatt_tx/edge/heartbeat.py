@@ -7,15 +7,13 @@ noticed only by writing to it.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Protocol
 
-from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from typing_extensions import override
 
-from flodgatt_tx.wheel import Wheel
+from flodgatt_tx.edge.rounds import Rounds
 
 
 class Beating(Hashable, Protocol):
@@ -30,36 +28,28 @@ class Beating(Hashable, Protocol):
         ...
 
 
-class Heartbeat(Service):
+class Heartbeat(Rounds[Beating]):
     """Calls `beat` on its connections, each once in *period* seconds, a slice every second."""
 
     def __init__(self, period: int, clock: IReactorTime) -> None:
-        self._wheel: Wheel[Beating] = Wheel(period)
-        self._beating = LoopingCall(self._beat)
-        self._beating.clock = clock
+        super().__init__(clock, period, period)
 
     def __iter__(self) -> Iterator[Beating]:
-        return iter(self._wheel)
-
-    @override
-    def startService(self) -> None:
-        Service.startService(self)
-        self._beating.start(1, now=False)
-
-    @override
-    def stopService(self) -> None:
-        Service.stopService(self)
-        if self._beating.running:
-            self._beating.stop()
+        return iter(self.items)
 
     def add(self, connection: Beating) -> None:
         """Remind *connection* from now on."""
-        self._wheel.add(connection)
+        self.items.add(connection)
 
     def discard(self, connection: Beating) -> None:
         """Remind *connection* no more."""
-        self._wheel.discard(connection)
+        self.items.discard(connection)
 
-    def _beat(self) -> None:
-        for connection in self._wheel.turn():
-            connection.beat()
+    @override
+    def visit(self, items: Sequence[Beating]) -> None:
+        """Let a slice of the connections beat; one that cannot shall not silence the others."""
+        for connection in items:
+            try:
+                connection.beat()
+            except Exception:
+                self._log.failure("a connection gave no sign of life")

@@ -53,10 +53,10 @@ class Judge:
 
         :raises RefusalError: if the database does not tell what has to be known.
         """
-        accounts = {each.account for each in recipients if each.account}
-        reloads = [reload for each in accounts if (reload := each.when_reloaded())]
         relations = await self._questions.ask(status)
-        if reloads:
+        # Filters that have been said to change are waited for, also if that was said just now.
+        accounts = {each.account for each in recipients if each.account}
+        while reloads := [reload for each in accounts if (reload := each.when_reloaded())]:
             await gatherResults(reloads)
         hidden_from = relations.hidden_from(status) if relations else frozenset()
         allowed = [

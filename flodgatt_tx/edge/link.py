@@ -2,7 +2,8 @@
 One connection to PostgreSQL.
 
 Every deadline is kept by closing the connection: txpostgres' `cancel` blocks the whole process
-when the server hangs, so nothing here may ever lead to it.
+when the server hangs, so nothing may ever lead to it. The pool sees to that: what runs here is
+never cancelled.
 """
 
 from __future__ import annotations
@@ -11,8 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import psycopg2
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.python.failure import Failure
+from twisted.internet.defer import Deferred
 from txpostgres.txpostgres import Connection
 from typing_extensions import override
 
@@ -93,15 +93,12 @@ class Link:
     async def _within_deadline(self, start: Callable[[], Deferred[Any]]) -> Any:
         timer = self._reactor.callLater(DEADLINE, self._expire)
         try:
-            return await _shielded(start())
+            return await start()
         except psycopg2.Error as error:
             # 57P: PostgreSQL is being shut down or still starting, and this connection with it.
             if error.pgcode and not error.pgcode.startswith("57P"):
                 raise SqlError(error.pgcode) from None
             raise self._broken(error) from None
-        except CancelledError:
-            self.close()
-            raise
         except Exception as error:
             raise self._broken(error) from None
         finally:
@@ -117,19 +114,3 @@ class Link:
         if self._late:
             return DeadlineError(f"no answer within {DEADLINE:.0f} s")
         return BrokenLinkError((str(error).strip() or type(error).__name__).splitlines()[0])
-
-
-def _shielded(result: Deferred[Any]) -> Deferred[Any]:
-    """Pass *result* on, but not what would cancel it."""
-    shielded: Deferred[Any] = Deferred()
-
-    def pass_on(outcome: Any) -> None:
-        if shielded.called:
-            return
-        if isinstance(outcome, Failure):
-            shielded.errback(outcome)
-        else:
-            shielded.callback(outcome)
-
-    result.addBoth(pass_on)
-    return shielded

@@ -43,12 +43,18 @@ def endpoints(
     :raises ValueError: if a description is not one.
     """
     if descriptions:
-        return [(each, serverFromString(reactor, each)) for each in descriptions]
+        return [(each, serverFromString(reactor, _with_backlog(each))) for each in descriptions]
     if socket_path:
         endpoint = UNIXServerEndpoint(reactor, socket_path, BACKLOG, SOCKET_MODE, wantPID=False)
         return [(socket_path, endpoint)]
     kind = TCP6ServerEndpoint if isIPv6Address(bind) else TCP4ServerEndpoint
     return [(f"{bind}:{port}", kind(reactor, port, BACKLOG, bind))]
+
+
+def _with_backlog(description: str) -> str:
+    if "backlog=" in description or not description.startswith(("tcp", "unix:", "ssl:")):
+        return description
+    return f"{description}:backlog={BACKLOG}"
 
 
 class Listeners(Service):
@@ -121,10 +127,14 @@ class Listeners(Service):
         except FileNotFoundError:
             return
         with socket.socket(socket.AF_UNIX) as probe:
-            if probe.connect_ex(path) == errno.ECONNREFUSED:
-                os.unlink(path)
-            else:
-                self._fail(f"cannot listen on {path}: another server listens there")
+            probe.setblocking(False)
+            answer = probe.connect_ex(path)
+        if answer == errno.ECONNREFUSED:
+            os.unlink(path)
+        elif answer in (0, errno.EAGAIN):
+            self._fail(f"cannot listen on {path}: another server listens there")
+        else:
+            self._fail(f"cannot listen on {path}: {os.strerror(answer)}")
 
 
 def describe(address: Any) -> str:

@@ -6,17 +6,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from twisted.internet.defer import TimeoutError
+from twisted.internet.interfaces import IReactorTime
+
 from flodgatt_tx.edge.batching import Batch
 from flodgatt_tx.edge.mastodon import Mastodon
-from flodgatt_tx.errors import INVALID_TOKEN, UnauthorizedError
+from flodgatt_tx.errors import (
+    INVALID_TOKEN,
+    UNAVAILABLE,
+    UnauthorizedError,
+    UnavailableError,
+)
 from flodgatt_tx.viewer import Viewer
+
+PATIENCE = 15  # seconds, for a lookup and whatever it has to wait for
 
 
 class Login:
     """Looks tokens up, those of many clients together: a restart brings them all back at once."""
 
-    def __init__(self, mastodon: Mastodon) -> None:
+    def __init__(self, mastodon: Mastodon, clock: IReactorTime) -> None:
         self._mastodon = mastodon
+        self._clock = clock
         self._lookups: Batch[str, Viewer] = Batch(self._look_up)
 
     async def viewer(self, token: str) -> Viewer:
@@ -26,7 +37,11 @@ class Login:
         :raises UnauthorizedError: if nobody does, or may not use it.
         :raises UnavailableError: if the database does not answer.
         """
-        viewer = await self._lookups.ask(token)
+        try:
+            viewer = await self._lookups.ask(token).addTimeout(PATIENCE, self._clock)
+        except TimeoutError:
+            # It waited for the lookup of others, and then for its own.
+            raise UnavailableError(UNAVAILABLE) from None
         if viewer is None:
             raise UnauthorizedError(INVALID_TOKEN)
         return viewer

@@ -45,6 +45,8 @@ def make_observer(level: str, output: IO[Any]) -> ILogObserver:
     if level == "silent":
         return LogPublisher()
     predicate = LogLevelFilterPredicate(defaultLogLevel=_LEVELS[level])
+    # What Autobahn says of a client quotes what the client has sent, tokens included.
+    predicate.setLogLevelForNamespace("autobahn", LogLevel.critical)
     return FilteringLogObserver(textFileLogObserver(output), [predicate])
 
 

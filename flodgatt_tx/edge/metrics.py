@@ -50,7 +50,11 @@ class Metrics:
         self.messages_ignored = self._counter(
             "client_messages_ignored_total", "Messages from clients that are no commands"
         )
+        self.slow_readers = self._counter(
+            "slow_readers_dropped_total", "Clients cut off because they did not read", "type"
+        )
         for transport in TRANSPORTS:
+            self.slow_readers.labels(transport)
             self.clients.labels(transport)
             self.messages_sent.labels(transport)
             for kind in (SYSTEM, *KINDS):

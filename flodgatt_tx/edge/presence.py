@@ -14,16 +14,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from twisted.application.internet import ClientService
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from typing_extensions import override
 
-from flodgatt_tx.edge.redis import Command, CommandProtocol, keep_connected
-from flodgatt_tx.wheel import Wheel
+from flodgatt_tx.edge.redis import Command, CommandProtocol, keep_connected, reason
+from flodgatt_tx.edge.rounds import Rounds
 
 LIFETIME = 1080  # seconds
 REFRESH = 360  # seconds
@@ -31,7 +29,7 @@ _SLOTS = 120
 _MOST_KEYS = 500  # in one go, so that nobody else has to wait
 
 
-class Presence(Service):
+class Presence(Rounds[str]):
     """
     The keys of all channels that somebody here listens to.
 
@@ -42,33 +40,21 @@ class Presence(Service):
     _log = Logger()
 
     def __init__(self, clock: IReactorTime) -> None:
+        super().__init__(clock, REFRESH, _SLOTS)
         self.prefix = ""
         self._holders: Counter[str] = Counter()
         self._written: set[str] = set()
+        self._refused: dict[str, None] = {}
+        self._refusing = False
         self._waiting: dict[str, list[Deferred[None]]] = {}
-        self._wheel: Wheel[str] = Wheel(_SLOTS)
         self._redis: CommandProtocol | None = None
-        self._clock = clock
-        self._refreshing = LoopingCall(self._refresh)
-        self._refreshing.clock = clock
-
-    @override
-    def startService(self) -> None:
-        Service.startService(self)
-        self._refreshing.start(REFRESH / _SLOTS, now=False)
-
-    @override
-    def stopService(self) -> None:
-        Service.stopService(self)
-        if self._refreshing.running:
-            self._refreshing.stop()
 
     def hold(self, keys: Iterable[str]) -> Deferred[list[None]]:
         """Keep *keys* alive; the result fires once Redis has them, however long that takes."""
         unwritten = []
         for key in keys:
             self._holders[key] += 1
-            self._wheel.add(key)
+            self.items.add(key)
             if key not in self._written:
                 unwritten.append(key)
         written = [self._when_written(key) for key in unwritten]
@@ -81,9 +67,9 @@ class Presence(Service):
             self._holders[key] -= 1
             if not self._holders[key]:
                 del self._holders[key]
-                self._wheel.discard(key)
+                self.items.discard(key)
                 self._written.discard(key)
-                self._waiting.pop(key, None)
+                self._tell(key)
 
     def redis_ready(self, redis: CommandProtocol) -> None:
         """Write all keys to a Redis that may have lost them."""
@@ -100,8 +86,11 @@ class Presence(Service):
         self._waiting.setdefault(key, []).append(written)
         return written
 
-    def _refresh(self) -> None:
-        self._write(self._wheel.turn())
+    @override
+    def visit(self, items: Sequence[str]) -> None:
+        """Write a slice of the keys again, and those that Redis has refused before."""
+        refused, self._refused = self._refused, {}
+        self._write([*items, *refused])
 
     def _write(self, keys: list[str]) -> None:
         keys = [key for key in keys if key in self._holders]
@@ -112,22 +101,31 @@ class Presence(Service):
             keys = keys[:_MOST_KEYS]
         commands = [("SET", self.prefix + key, "1", "EX", LIFETIME) for key in keys]
         self._redis.run(commands).addCallbacks(
-            lambda replies: self._have_written(keys), self._have_failed
+            self._have_written, self._have_failed, callbackArgs=(keys,), errbackArgs=(keys,)
         )
 
-    def _have_written(self, keys: list[str]) -> None:
+    def _have_written(self, replies: object, keys: list[str]) -> None:
+        if self._refusing:
+            self._log.info("Redis takes presence keys again")
+        self._refusing = False
         for key in keys:
             if key in self._holders:
                 self._written.add(key)
-            for written in self._waiting.pop(key, ()):
-                if not written.called:
-                    written.callback(None)
+            self._tell(key)
 
-    def _have_failed(self, failure: Failure) -> None:
-        """The keys are written again with the next connection; a refusal ends this one."""
+    def _have_failed(self, failure: Failure, keys: list[str]) -> None:
+        """Keys that Redis refused are tried again soon; a lost connection is somebody else's."""
         if self._redis:
-            self._log.error("Redis wrote no presence keys: {reason}", reason=str(failure.value))
-            self._redis.transport.loseConnection()
+            if not self._refusing:
+                self._log.error("Redis takes no presence keys: {why}", why=reason(failure))
+            self._refusing = True
+            self._refused.update(dict.fromkeys(keys))
+
+    def _tell(self, key: str) -> None:
+        """Let nobody wait for *key* any longer: it is written, or nobody holds it."""
+        for written in self._waiting.pop(key, ()):
+            if not written.called:
+                written.callback(None)
 
 
 def keep_present(
@@ -137,5 +135,5 @@ def keep_present(
     return keep_connected(
         reactor,
         endpoint,
-        lambda: CommandProtocol(hello, presence.redis_ready, presence.redis_lost),
+        lambda: CommandProtocol(reactor, hello, presence.redis_ready, presence.redis_lost),
     )

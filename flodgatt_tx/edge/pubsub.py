@@ -9,17 +9,17 @@ from typing import Any
 
 from twisted.application.internet import ClientService
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from txredisapi import SubscriberProtocol
 from typing_extensions import override
 
 from flodgatt_tx.channels import Channels
-from flodgatt_tx.edge.redis import Command, keep_connected
+from flodgatt_tx.edge.redis import Command, Watch, keep_connected
 
 Deliver = Callable[[str, bytes], None]
-_MOST_CHANNELS = 1000  # in one command, so that Redis is not held up by it
+_MOST_CHANNELS = 1000  # in one go, so that neither Redis nor the reactor is held up
 
 
 class PubSub:
@@ -59,11 +59,15 @@ class PubSub:
         channels = list(channels)
         self._channels.drop(channels)
         for channel in channels:
-            self._waiting.pop(channel, None)
+            self._tell(channel)
         self._flush_soon()
 
     def when_open(self, channels: Iterable[str]) -> Deferred[list[None]]:
-        """Fire once nothing that is published on *channels* can be missed any more."""
+        """
+        Fire once nothing that is published on *channels* can be missed any more.
+
+        A channel that is closed meanwhile is waited for no longer.
+        """
         waiting = []
         for channel in channels:
             if not self._channels.is_confirmed(channel):
@@ -89,9 +93,12 @@ class PubSub:
         """Take note that Redis has subscribed us."""
         name = self._name(channel)
         if self._channels.answered(name):
-            for opened in self._waiting.pop(name, ()):
-                if not opened.called:
-                    opened.callback(None)
+            self._tell(name)
+
+    def _tell(self, channel: str) -> None:
+        for opened in self._waiting.pop(channel, ()):
+            if not opened.called:
+                opened.callback(None)
 
     def published(self, channel: bytes, message: bytes) -> None:
         """Pass a message on; whatever happens to it, the next one shall come through."""
@@ -111,9 +118,11 @@ class PubSub:
     def _flush(self) -> None:
         self._flushing = False
         if self._protocol:
-            subscribe, unsubscribe = self._channels.take_changes()
+            subscribe, unsubscribe = self._channels.take_changes(_MOST_CHANNELS)
             self._protocol.send("SUBSCRIBE", [self.prefix + name for name in subscribe])
             self._protocol.send("UNSUBSCRIBE", [self.prefix + name for name in unsubscribe])
+            if self._channels.changing:
+                self._flush_soon()
 
 
 class TimelineProtocol(SubscriberProtocol):
@@ -126,28 +135,42 @@ class TimelineProtocol(SubscriberProtocol):
 
     _log = Logger()
 
-    def __init__(self, commands: Sequence[Command], pubsub: PubSub) -> None:
+    def __init__(self, clock: IReactorTime, commands: Sequence[Command], pubsub: PubSub) -> None:
         super().__init__(charset=None, convertNumbers=False)
+        self._watch = Watch(clock, self._ping, self._abandon)
         self._greeting = commands
         self._pubsub = pubsub
 
     @override
     def connectionMade(self) -> None:
         super().connectionMade()
+        self._watch.start()
         for command in self._greeting:
             self.transport.write(self._build_command(*command))
         self._pubsub.redis_ready(self)
 
     @override
+    def dataReceived(self, data: bytes, unpause: bool = False) -> None:
+        self._watch.heard()
+        super().dataReceived(data, unpause)
+
+    @override
     def connectionLost(self, why: Failure) -> None:
+        self._watch.stop()
         super().connectionLost(why)
         self._pubsub.redis_lost()
 
+    def _ping(self) -> None:
+        self.transport.write(self._build_command("PING"))
+
+    def _abandon(self) -> None:
+        self._log.error("Redis has fallen silent: what was published meanwhile may be lost")
+        self.transport.abortConnection()
+
     def send(self, command: str, channels: Sequence[str]) -> None:
-        """Send a command about *channels*, in pieces if there are very many."""
-        for at in range(0, len(channels), _MOST_CHANNELS):
-            piece = channels[at : at + _MOST_CHANNELS]
-            self.transport.write(self._build_command(command, *piece))
+        """Send a command about *channels*, if there are any."""
+        if channels:
+            self.transport.write(self._build_command(command, *channels))
 
     @override
     def replyReceived(self, reply: Any) -> None:
@@ -166,4 +189,4 @@ def keep_subscribed(
     reactor: Any, endpoint: IStreamClientEndpoint, hello: Sequence[Command], pubsub: PubSub
 ) -> ClientService:
     """Make the service that keeps a `PubSub` connected."""
-    return keep_connected(reactor, endpoint, lambda: TimelineProtocol(hello, pubsub))
+    return keep_connected(reactor, endpoint, lambda: TimelineProtocol(reactor, hello, pubsub))

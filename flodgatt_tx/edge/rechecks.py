@@ -9,57 +9,49 @@ again: just after their channels are subscribed, after every gap, and every five
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from typing_extensions import override
 
 from flodgatt_tx.edge.batching import Batch
 from flodgatt_tx.edge.mastodon import Mastodon
 from flodgatt_tx.edge.readers import Reader
+from flodgatt_tx.edge.rounds import Rounds
 from flodgatt_tx.errors import RefusalError
 from flodgatt_tx.viewer import Viewer
-from flodgatt_tx.wheel import Wheel
 
 PERIOD = 300  # seconds
 
 
-class Rechecks(Service):
-    """Asks again about the tokens of its readers, many together."""
+class Rechecks(Rounds[Reader]):
+    """
+    Asks again about the tokens of its readers, many together.
+
+    *refresh* is told of accounts whose preferences shall be asked for again as well.
+    """
 
     _log = Logger()
 
-    def __init__(self, mastodon: Mastodon, clock: IReactorTime) -> None:
+    def __init__(
+        self, mastodon: Mastodon, refresh: Callable[[int], object], clock: IReactorTime
+    ) -> None:
+        super().__init__(clock, PERIOD, PERIOD)
         self._mastodon = mastodon
+        self._refresh = refresh
         self._lookups: Batch[int, Viewer] = Batch(self._look_up)
-        self._wheel: Wheel[Reader] = Wheel(PERIOD)
-        self._turning = LoopingCall(self._turn)
-        self._turning.clock = clock
 
     def __len__(self) -> int:
-        return len(self._wheel)
-
-    @override
-    def startService(self) -> None:
-        Service.startService(self)
-        self._turning.start(1, now=False)
-
-    @override
-    def stopService(self) -> None:
-        Service.stopService(self)
-        if self._turning.running:
-            self._turning.stop()
+        return len(self.items)
 
     def add(self, reader: Reader) -> None:
         """Ask about a reader from now on, every five minutes."""
-        self._wheel.add(reader)
+        self.items.add(reader)
 
     def discard(self, reader: Reader) -> None:
         """Ask about a reader no more."""
-        self._wheel.discard(reader)
+        self.items.discard(reader)
 
     def recheck(self, reader: Reader) -> None:
         """Ask about a reader now; who cannot be asked about stays as they are."""
@@ -67,11 +59,6 @@ class Rechecks(Service):
         asked.addCallback(self._settle, reader)
         asked.addErrback(lambda failure: failure.trap(RefusalError))
         asked.addErrback(lambda failure: self._log.failure("rechecking", failure))
-
-    def recheck_all(self) -> None:
-        """Ask about everybody."""
-        for reader in self._wheel:
-            self.recheck(reader)
 
     async def _look_up(self, token_ids: Sequence[int]) -> Mapping[int, Viewer]:
         return await self._mastodon.viewers_again(token_ids)
@@ -88,7 +75,10 @@ class Rechecks(Service):
             reader.connection.kill()
         else:
             reader.viewer = viewer
+            self._refresh(viewer.account_id)
 
-    def _turn(self) -> None:
-        for reader in self._wheel.turn():
+    @override
+    def visit(self, items: Sequence[Reader]) -> None:
+        """Ask about a slice of the readers."""
+        for reader in items:
             self.recheck(reader)

@@ -7,15 +7,17 @@ say), so the protocols here greet by themselves and leave coming back to `Client
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 # for host names; there may be no way to it after --uid
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.application.internet import ClientService, backoffPolicy
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.ssl import optionsForClientTLS
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from txredisapi import RedisError, RedisProtocol
@@ -25,6 +27,8 @@ from flodgatt_tx.edge.trust import trust_root
 from flodgatt_tx.redis_settings import RedisSettings
 
 Command = tuple[str | bytes | int, ...]
+
+PING_PERIOD = 10  # seconds
 
 
 def redis_endpoint(
@@ -51,6 +55,43 @@ def greeting(settings: RedisSettings) -> list[Command]:
     return commands
 
 
+class Watch:
+    """
+    Notices that the other side has fallen silent, which TCP alone does only after hours.
+
+    *ping* is called now and then; if nothing at all was `heard` until the next time, *give_up* is.
+    """
+
+    def __init__(
+        self, clock: IReactorTime, ping: Callable[[], object], give_up: Callable[[], object]
+    ) -> None:
+        self._ping = ping
+        self._give_up = give_up
+        self._silent = False
+        self._looking = LoopingCall(self._look)
+        self._looking.clock = clock
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._looking.start(PING_PERIOD, now=False)
+
+    def stop(self) -> None:
+        """Watch no more."""
+        if self._looking.running:
+            self._looking.stop()
+
+    def heard(self) -> None:
+        """Take note of a sign of life."""
+        self._silent = False
+
+    def _look(self) -> None:
+        if self._silent:
+            self._give_up()
+        else:
+            self._silent = True
+            self._ping()
+
+
 class CommandProtocol(RedisProtocol):
     """A connection for commands; its owner is told when it is *ready* for use, and when *lost*."""
 
@@ -58,11 +99,13 @@ class CommandProtocol(RedisProtocol):
 
     def __init__(
         self,
+        clock: IReactorTime,
         commands: Sequence[Command],
         ready: Callable[[CommandProtocol], None],
         lost: Callable[[], None],
     ) -> None:
         super().__init__(charset=None, convertNumbers=False)
+        self._watch = Watch(clock, self._ping, self._abandon)
         self._greeting = commands
         self._ready_now = ready
         self._lost_now = lost
@@ -70,12 +113,26 @@ class CommandProtocol(RedisProtocol):
     @override
     def connectionMade(self) -> None:
         super().connectionMade()
+        self._watch.start()
         Deferred.fromCoroutine(self._greet()).addErrback(self._give_up)
 
     @override
+    def dataReceived(self, data: bytes, unpause: bool = False) -> None:
+        self._watch.heard()
+        super().dataReceived(data, unpause)
+
+    @override
     def connectionLost(self, why: Failure) -> None:
+        self._watch.stop()
         super().connectionLost(why)
         self._lost_now()
+
+    def _ping(self) -> None:
+        self.run([("PING",)]).addErrback(lambda failure: None)  # its connection is lost
+
+    def _abandon(self) -> None:
+        self._log.error("Redis does not answer")
+        self.transport.abortConnection()
 
     async def _greet(self) -> None:
         await self.run(self._greeting)
@@ -88,11 +145,12 @@ class CommandProtocol(RedisProtocol):
         )
 
     def _give_up(self, failure: Failure) -> None:
-        self._log.error("Redis refused us: {reason}", reason=_reason(failure))
+        self._log.error("Redis refused us: {reason}", reason=reason(failure))
         self.transport.loseConnection()
 
 
-def _reason(failure: Failure) -> str:
+def reason(failure: Failure) -> str:
+    """Say why commands failed, in Redis' own words where there are any."""
     # `gatherResults` wraps the first failure; Redis' own texts never quote what was sent.
     error = getattr(failure.value, "subFailure", failure).value
     return str(error) if isinstance(error, RedisError) else type(error).__name__

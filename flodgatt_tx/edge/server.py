@@ -63,21 +63,16 @@ def make_parts(reactor: Any, mastodon: Mastodon, domain_blocks_age: int = 30) ->
     metrics = Metrics()
     feed_access = FeedAccess(mastodon, reactor)
     accounts = Accounts(mastodon, feed_access, reactor, domain_blocks_age)
-    rechecks = Rechecks(mastodon, reactor)
+    rechecks = Rechecks(mastodon, accounts.refresh, reactor)
     judge = Judge(mastodon, feed_access, reactor)
     broadcast = Broadcast(judge, metrics, accounts.reload)
-
-    def make_good() -> None:
-        """Ask for all that may have been announced while nobody heard it."""
-        rechecks.recheck_all()
-        accounts.reload_all()
-
-    pubsub = PubSub(reactor, broadcast.published, make_good)
+    # After a gap all is asked for that may have been announced while nobody heard it.
+    pubsub = PubSub(reactor, broadcast.published, rechecks.hurry)
     presence = Presence(reactor)
     metrics.watch("redis_subscriptions", "Channels subscribed in Redis", pubsub.__len__)
     api = Api(
         clock=reactor,
-        login=Login(mastodon),
+        login=Login(mastodon, reactor),
         subscriber=Subscriber(mastodon, accounts, rechecks, pubsub, presence, broadcast, metrics),
         metrics=metrics,
         pings=Heartbeat(PING_PERIOD, reactor),
@@ -85,7 +80,7 @@ def make_parts(reactor: Any, mastodon: Mastodon, domain_blocks_age: int = 30) ->
     )
     site = StreamingSite(StreamingApi(api), reactor)
     front = EntranceFactory(reactor, site, StreamingSocketFactory(api))
-    timed = [presence, accounts, feed_access, rechecks, api.pings, api.thumps]
+    timed: list[IService] = [presence, accounts, feed_access, rechecks, api.pings, api.thumps]
     return Parts(metrics, pubsub, presence, api, front, timed)
 
 

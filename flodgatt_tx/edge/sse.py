@@ -18,7 +18,8 @@ from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.web.http import Request
 
 from flodgatt_tx.credentials import find_token
-from flodgatt_tx.edge.api import Api
+from flodgatt_tx.edge.api import Api, header
+from flodgatt_tx.edge.outlet import Outlet
 from flodgatt_tx.edge.readers import EVENTSOURCE, Reader
 from flodgatt_tx.errors import (
     INVALID_TOKEN,
@@ -47,6 +48,7 @@ class EventStream:
         self._reader: Reader | None = None
         self._opening: Deferred[None] | None = None
         self._refusal: RefusalError | None = None
+        self._outlet = Outlet(request.write, self._overflow)
         request.notifyFinish().addBoth(self._finished)
 
     def open(self, kind: str, parameters: Mapping[str, str]) -> Deferred[None]:
@@ -62,9 +64,9 @@ class EventStream:
     async def _open(self, kind: str, parameters: Mapping[str, str]) -> None:
         viewer = await self._api.login.viewer(
             find_token(
-                self._request.getHeader("authorization"),
+                header(self._request, b"authorization"),
                 parameters.get("access_token"),
-                self._request.getHeader("sec-websocket-protocol"),
+                header(self._request, b"sec-websocket-protocol"),
             )
         )
         check_scopes(kind, viewer)
@@ -79,21 +81,29 @@ class EventStream:
         )
         await subscribing.addTimeout(PATIENCE, self._api.clock)
         self._set_headers()
+        self._request.registerProducer(self._outlet, True)
         self._request.write(SSE_HELLO)
         self._reader.ready = True
         self._api.thumps.add(self)
 
     def send(self, frame: bytes) -> None:
         """Send one event."""
-        self._request.write(frame)
+        self._outlet.send(frame)
 
     def beat(self) -> None:
         """Send a comment, which clients ignore and proxies do not."""
-        self._request.write(SSE_HEARTBEAT)
+        self._outlet.send(SSE_HEARTBEAT)
 
     def kill(self) -> None:
-        """End the stream; a client that still waits for its first byte is refused."""
-        self._end(UnauthorizedError(INVALID_TOKEN))
+        """
+        End the stream; a client that still waits for its first byte is refused.
+
+        What waits for a client that does not read is not for it any more: it is cut off.
+        """
+        if self._outlet.blocked:
+            self._abort()
+        else:
+            self._end(UnauthorizedError(INVALID_TOKEN))
 
     def go_away(self) -> None:
         """End the stream and the connection that it came over."""
@@ -108,7 +118,18 @@ class EventStream:
             self._refusal = refusal
             self._opening.cancel()
         else:
+            self._request.unregisterProducer()
             self._request.finish()
+
+    def _overflow(self) -> None:
+        self._api.metrics.slow_readers.labels(EVENTSOURCE).inc()
+        self._abort()
+
+    def _abort(self) -> None:
+        if self._reader:
+            self._reader.ready = False
+        transport: Any = self._request.transport
+        transport.abortConnection()
 
     def _set_headers(self) -> None:
         self._request.setHeader(b"content-type", b"text/event-stream")

@@ -20,6 +20,7 @@ from flodgatt_tx.edge.check import find_problems
 from flodgatt_tx.edge.listeners import Listeners, endpoints
 from flodgatt_tx.edge.logs import LoggedService, make_observer, open_output
 from flodgatt_tx.edge.options import Options
+from flodgatt_tx.edge.process import raise_file_limit, settle_memory
 from flodgatt_tx.edge.server import make_server
 from flodgatt_tx.settings import VARIABLES, Layer, Settings, described
 
@@ -53,7 +54,9 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         services += _demo_services(reactor, site, services)
     for child in services:
         child.setServiceParent(service)
-    reactor.callWhenRunning(_announce, settings)
+    files = raise_file_limit()
+    reactor.callWhenRunning(_announce, settings, files)
+    reactor.callWhenRunning(settle_memory)
     return service
 
 
@@ -64,9 +67,10 @@ def _places(reactor: Any, settings: Settings) -> list[tuple[str, IStreamServerEn
         raise UsageError(f"--listen: {error}") from None
 
 
-def _announce(settings: Settings) -> None:
+def _announce(settings: Settings, files: int) -> None:
     for name, value, origin in described(settings):
         _log.info("{name}={value} ({origin})", name=name, value=value, origin=origin)
+    _log.info("{files} files may be open, most of them connections", files=files)
     for warning in settings.warnings:
         # Twisted takes events with a field named "warning" for Python's warnings.
         _log.warn("{text}", text=warning)

@@ -5,6 +5,7 @@ The HTTP side: which path is answered by what, and how errors look.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from io import BytesIO
 from typing import Any
 
 import orjson
@@ -17,7 +18,7 @@ from twisted.web.server import NOT_DONE_YET, Site
 from twisted.web.server import Request as SiteRequest
 from typing_extensions import override
 
-from flodgatt_tx.edge.api import Api, request_id
+from flodgatt_tx.edge.api import Api, header, request_id, shown_path
 from flodgatt_tx.edge.metrics import CONTENT_TYPE
 from flodgatt_tx.edge.sse import EventStream
 from flodgatt_tx.errors import (
@@ -59,7 +60,7 @@ class StreamingApi(Resource):
     def render(self, request: Request) -> int | bytes:
         request.responseHeaders.removeHeader(b"server")
         request.setHeader(b"access-control-allow-origin", b"*")
-        request.setHeader(b"x-request-id", request_id(request.getHeader("x-request-id")).encode())
+        request.setHeader(b"x-request-id", request_id(header(request, b"x-request-id")).encode())
         if request.method == b"OPTIONS":
             return self._preflight(request)
         path, parameters = split_target(request.uri)
@@ -133,9 +134,18 @@ def _text(request: Request, content_type: bytes, body: bytes) -> bytes:
 
 
 class _Request(SiteRequest):
-    """A request whose response has no type but the one that it is given."""
+    """A request without a body, whose response has no type but the one that it is given."""
 
     defaultContentType = None  # noqa: N815 # Twisted's
+
+    @override
+    def gotLength(self, length: int | None) -> None:
+        # Twisted would keep long bodies in files, and nothing here takes one.
+        self.content = BytesIO()
+
+    @override
+    def handleContentChunk(self, data: bytes) -> None:
+        pass
 
 
 class StreamingSite(Site):
@@ -155,7 +165,7 @@ class StreamingSite(Site):
         self._log.info(
             "{method} {path} {code}",
             method=request.method.decode("ascii", "replace"),
-            path=split_target(request.uri)[0],
+            path=shown_path(split_target(request.uri)[0]),
             code=request.code,
             request_id=request.responseHeaders.getRawHeaders("x-request-id"),
         )

@@ -19,7 +19,8 @@ from typing_extensions import override
 
 from flodgatt_tx.commands import Subscribe, parse_command
 from flodgatt_tx.credentials import find_token, subprotocols
-from flodgatt_tx.edge.api import Api, request_id
+from flodgatt_tx.edge.api import Api, request_id, shown_path
+from flodgatt_tx.edge.outlet import Outlet
 from flodgatt_tx.edge.readers import WEBSOCKET, Reader
 from flodgatt_tx.errors import NOT_UNSUBSCRIBED, UNEXPECTED, RefusalError
 from flodgatt_tx.framing import PING, frame_error
@@ -34,6 +35,7 @@ CLOSE_TIMEOUT = 5
 
 _GOING_AWAY = 1001
 _UNSUPPORTED_DATA = 1003
+_TRY_AGAIN_LATER = 1013
 # What Autobahn keeps of the handshake, tokens included, and never looks at again.
 _HANDSHAKE = (
     "http_request_data",
@@ -64,6 +66,7 @@ class StreamingSocket(WebSocketServerProtocol):
         self._reader: Reader | None = None
         self._asked = False
         self._alive = True
+        self._outlet: Outlet | None = None
 
     @override
     def processHandshake(self) -> None:
@@ -78,6 +81,7 @@ class StreamingSocket(WebSocketServerProtocol):
         self._asked = True
         self._request_id = request_id(request.headers.get("x-request-id"))
         path, self._parameters = split_target(self.http_request_uri.encode("latin-1"))
+        path = shown_path(path)
         self._log.info("WebSocket {path}", path=path, request_id=self._request_id)
         return self._owned(Deferred.fromCoroutine(self._log_in(request.headers)))
 
@@ -102,15 +106,18 @@ class StreamingSocket(WebSocketServerProtocol):
     def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
         if self.state == self.STATE_CLOSED:
             return
-        if self._refusal is None and code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            reason = UNEXPECTED
+        if self._refusal is None:
+            # Autobahn's own words quote what was sent, and with it tokens.
+            phrase = HTTPStatus(code).phrase
+            reason = UNEXPECTED if code == HTTPStatus.INTERNAL_SERVER_ERROR else phrase
         self.wasNotCleanReason = reason
         headers = [
+            *(responseHeaders or ()),
             ("Connection", "close"),
             ("Content-Type", "text/plain"),
             ("Content-Length", "0"),
             ("X-Request-Id", self._request_id or request_id(None)),
-            ("X-Error-Message", reason.encode("ascii", "replace").decode()),
+            ("X-Error-Message", reason),
         ]
         if self._refusal and self._refusal.retry_after is not None:
             headers.append(("Retry-After", str(self._refusal.retry_after)))
@@ -123,6 +130,8 @@ class StreamingSocket(WebSocketServerProtocol):
             return  # the client left while its token was looked up
         for name in _HANDSHAKE:
             self.__dict__.pop(name, None)
+        self._outlet = Outlet(self.transport.write, self._overflow)
+        self.registerProducer(self._outlet, True)
         parameters, self._parameters = self._parameters, {}
         self._reader.ready = True
         self._api.subscriber.enter(self._reader)
@@ -133,6 +142,8 @@ class StreamingSocket(WebSocketServerProtocol):
     @override
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         self._alive = True
+        if self.state != self.STATE_OPEN:
+            return  # a close frame is the last that either side may send
         if isBinary:
             self.sendCloseFrame(_UNSUPPORTED_DATA, NO_BINARY.encode())
             return
@@ -173,19 +184,33 @@ class StreamingSocket(WebSocketServerProtocol):
 
     def send(self, frame: bytes) -> None:
         """Send one event."""
-        self.transport.write(frame)
+        if self._outlet:
+            self._outlet.send(frame)
 
     def beat(self) -> None:
         """Ask for a sign of life; drop a client that has given none since the last time."""
         if self._alive:
             self._alive = False
-            self.transport.write(PING)
+            if self.state == self.STATE_OPEN:
+                self.send(PING)
         else:
             self.transport.abortConnection()
 
     def kill(self) -> None:
-        """Close without a code, as Mastodon's server does."""
-        self.sendCloseFrame()
+        """
+        Close without a code, as Mastodon's server does.
+
+        What waits for a client that does not read is not for it any more: it is cut off.
+        """
+        if self._outlet and self._outlet.blocked:
+            self.transport.abortConnection()
+        else:
+            self.sendCloseFrame()
+
+    def _overflow(self) -> None:
+        self._api.metrics.slow_readers.labels(WEBSOCKET).inc()
+        self.sendCloseFrame(_TRY_AGAIN_LATER)
+        self.transport.abortConnection()
 
     def go_away(self) -> None:
         """Close with the code that brings clients back."""

@@ -1,0 +1,21 @@
+"""
+What the process asks of the system and of Python.
+"""
+
+from __future__ import annotations
+
+import gc
+import resource
+
+
+def raise_file_limit() -> int:
+    """Allow as many open files, and so connections, as may be allowed; return how many."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def settle_memory() -> None:
+    """Take what is there after the start out of all later garbage collections."""
+    gc.collect()
+    gc.freeze()
