@@ -25,6 +25,14 @@ class Drum:
         raise NotImplementedError
 
 
+class BrokenDrum(Drum):
+    """One that cannot be beaten."""
+
+    def beat(self) -> None:
+        """Fail."""
+        raise ZeroDivisionError
+
+
 class HeartbeatTests(SynchronousTestCase):
     """Whom it reminds, and when."""
 
@@ -55,6 +63,14 @@ class HeartbeatTests(SynchronousTestCase):
         self.assertEqual((1, 1), (first.beats, second.beats))
         self.wait(150)
         self.assertEqual((11, 11), (first.beats, second.beats))
+
+    def test_broken(self) -> None:
+        """One that fails silences neither the others nor itself."""
+        for drum in (BrokenDrum(), good := Drum()):
+            self.heart.add(drum)
+        self.wait(30)
+        self.assertEqual(2, good.beats)
+        self.assertEqual(2, len(self.flushLoggedErrors(ZeroDivisionError)))
 
     def test_discarded(self) -> None:
         """Who has left is reminded no more, and may leave twice."""

@@ -165,6 +165,17 @@ class SecretTests(StageTestCase):
                 socket.subscribe("nope", access_token=TOKEN)
                 socket.send(b"\xff" + TOKEN.encode())
             socket.hang_up()
+        upgrade = "Host: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+        for target in (
+            f"/?access_token={TOKEN}&tag=a b",
+            f"/#access_token={TOKEN}",
+            f"//[x?access_token={TOKEN}",
+            f"/user%3Faccess_token={TOKEN}",
+        ):
+            for more in (upgrade, "Host: x\r\n\r\n"):
+                client = stage.connect()
+                client.send(f"GET {target} HTTP/1.1\r\n{more}".encode())
+                self.assertNotIn(TOKEN.encode(), client.raw)
         stage.connect().send(f"GET /?access_token={TOKEN}\r\n\r\n".encode())
         stage.connect().send(f"GET /?access_token={TOKEN} HTTP/1.1\r\nbroken\r\n\r\n".encode())
 

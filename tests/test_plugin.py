@@ -87,7 +87,7 @@ class ServiceTests(SynchronousTestCase):
     def test_listen(self) -> None:
         """Twisted's descriptions can be given, several of them."""
         self.start(self.made("--listen", "tcp:1", "--listen", "unix:/run/x:lockfile=0"))
-        self.assertEqual([1], [port for port, *_ in self.reactor.tcpServers])
+        self.assertEqual([(1, 4096)], [each[:1] + each[2:3] for each in self.reactor.tcpServers])
         self.assertEqual(["/run/x"], [path for path, *_ in self.reactor.unixServers])
 
     def test_bad_listen(self) -> None:

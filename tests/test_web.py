@@ -138,3 +138,28 @@ class HeaderTests(StageTestCase):
         client = self.stage.connect()
         client.send(f"GET {API}/health HTTP/1.0\r\n\r\n".encode())
         self.assertEqual((200, b"OK", True), (client.status, client.body, client.closed))
+
+
+class RubbishTests(StageTestCase):
+    """Requests that no client of Mastodon makes."""
+
+    def test_bytes_in_headers(self) -> None:
+        """Headers may hold any bytes."""
+        client = self.stage.connect()
+        client.send(
+            b"GET /api/v1/streaming/user HTTP/1.1\r\nHost: x\r\n"
+            b"X-Request-Id: \xff\r\nAuthorization: Bearer \xff\xfe\r\n\r\n"
+        )
+        self.assertEqual(401, client.status)
+        self.assertNotIn("\xff", client.headers["x-request-id"])
+
+    def test_bodies(self) -> None:
+        """A body is read to its end, kept nowhere, and answered like none."""
+        client = self.stage.connect()
+        client.send(b"POST /api/v1/streaming/user HTTP/1.1\r\nHost: x\r\n")
+        client.send(b"Content-Length: 1000000\r\n\r\n")
+        for _ in range(100):
+            client.send(b"x" * 10_000)
+            for request in client.wire.protocol._channel.requests:
+                self.assertEqual(0, len(request.content.getvalue()))
+        self.assertEqual(405, client.status)

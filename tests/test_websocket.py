@@ -196,6 +196,20 @@ class HandshakeTests(WebSocketTestCase):
         self.assertEqual(b"", socket.raw)
         self.assert_nothing_left()
 
+    def test_strange_origins(self) -> None:
+        """Every origin is welcome, also those that are none."""
+        for origin in ("null", "localhost", "ionic://", "file://", "https://[broken"):
+            socket = self.stage.websocket(f"{API}?access_token=ann", Origin=origin)
+            self.assertTrue(socket.open, origin)
+            socket.hang_up()
+
+    def test_other_versions(self) -> None:
+        """Who speaks another version is told which ones are spoken here."""
+        headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec_WebSocket_Version": "99"}
+        client = self.stage.get(f"{API}?access_token=ann", **headers)
+        self.assertEqual(400, client.status)
+        self.assertIn("13", client.headers["sec-websocket-version"])
+
     def test_impatience(self) -> None:
         """A lookup that takes too long is given up, and the client told to come back."""
         self.stage.mastodon.held = []
@@ -355,6 +369,22 @@ class MessageTests(WebSocketTestCase):
         self.assertEqual([["public"]], self.hears("timeline:public"))
         self.socket.hang_up()
         self.assert_nothing_left()
+
+    def test_after_the_close(self) -> None:
+        """What a client says behind a mistake of its own is not answered any more."""
+        self.socket.protocol.send_binary(b"x")
+        self.socket.protocol.send_text(b'{"type": "unsubscribe", "stream": "nope"}')
+        self.socket.send(b"".join(self.socket.protocol.data_to_send()))
+        self.assertEqual([], self.socket.messages)
+        self.assertEqual(1003, self.socket.close_code)
+
+    def test_many_changes_of_mind(self) -> None:
+        """Who subscribes and unsubscribes again and again leaves nothing that waits."""
+        self.stage.redis.hung = {"SUBSCRIBE", "SET"}
+        for _ in range(50):
+            self.socket.subscribe("direct")
+            self.socket.unsubscribe("direct")
+        self.assertEqual(set(), self.socket.wire.protocol._pending)
 
     def test_noise(self) -> None:
         """What is no command is ignored, and counted."""
