@@ -117,7 +117,7 @@ def statements() -> dict[str, tuple[str, Parameters]]:
         "viewers_again, 500 tokens": (schema.viewers_again, token_ids(500)),
         "lists": (
             schema.lists,
-            lambda chance: {"list": chance.randint(1, 50_000), "account": FIRST + 1},
+            lambda chance: {"lists": [chance.randint(1, 50_000)]},
         ),
         "relations, 1 status with 3 mentions": (schema.relations, statuses(1)),
         "relations, 50 statuses with 3 mentions": (schema.relations, statuses(50)),

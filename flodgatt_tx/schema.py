@@ -69,7 +69,7 @@ def schema_from_columns(columns: Iterable[tuple[str, str]]) -> Schema:
     return Schema(
         viewers=f"{_viewers(there)} AND t.token = ANY(%(tokens)s)",
         viewers_again=f"{_viewers(there)} AND t.id = ANY(%(ids)s::bigint[])",
-        lists="SELECT 1 FROM lists WHERE id = %(list)s AND account_id = %(account)s",
+        lists="SELECT id, account_id FROM lists WHERE id = ANY(%(lists)s::bigint[])",
         relations=_relations(("mutes", "expires_at") in there),
         domain_blocks="SELECT account_id, array_agg(domain) FROM account_domain_blocks"
         " WHERE account_id = ANY(%(accounts)s::bigint[]) AND domain IS NOT NULL"

@@ -88,9 +88,9 @@ class MemoryMastodon:
         await self._take("viewers_again")
         return {each.token_id: each for each in self.tokens.values() if each.token_id in token_ids}
 
-    async def owns_list(self, account: int, list_id: int) -> bool:
-        await self._take("owns_list")
-        return (account, list_id) in self.lists
+    async def list_owners(self, lists: Sequence[int]) -> Mapping[int, int]:
+        await self._take("list_owners")
+        return {list_id: account for account, list_id in self.lists if list_id in lists}
 
     async def relations(self, people: Iterable[int], authors: Iterable[int]) -> Relations:
         people, authors = set(people), set(authors)

@@ -108,10 +108,10 @@ class MemoryMastodonTests(SynchronousTestCase):
         """Questions wait until they are let go."""
         mastodon = MemoryMastodon()
         mastodon.held = []
-        asked = Deferred.fromCoroutine(mastodon.owns_list(1, 2))
+        asked = Deferred.fromCoroutine(mastodon.list_owners([1, 2]))
         self.assertNoResult(asked)
         mastodon.let_go()
-        self.assertIs(False, self.successResultOf(asked))
+        self.assertEqual({}, self.successResultOf(asked))
 
 
 class StageTests(StageTestCase):

@@ -89,11 +89,10 @@ class DatabaseTests(SynchronousTestCase):
         self.assertEqual({11: viewer}, self.answer(self.mastodon.viewers_again([11, 12])))
 
     def test_lists(self) -> None:
-        """A row means that the list is the account's."""
-        self.assertIs(False, self.answer(self.mastodon.owns_list(1, 2)))
-        self.script.rows["lists"] = [(1,)]
-        self.assertIs(True, self.answer(self.mastodon.owns_list(1, 2)))
-        self.assertEqual({"account": 1, "list": 2}, self.script.asked[-1][1])
+        """Rows pair lists with their owners."""
+        self.script.rows["lists"] = [(2, 1)]
+        self.assertEqual({2: 1}, self.answer(self.mastodon.list_owners([2, 3])))
+        self.assertEqual({"lists": [2, 3]}, self.script.asked[-1][1])
 
     def test_relations(self) -> None:
         """Rows become relations."""

@@ -31,7 +31,7 @@ class SchemaTests(SynchronousTestCase):
             for expected, statement in (
                 ({"tokens"}, schema.viewers),
                 ({"ids"}, schema.viewers_again),
-                ({"list", "account"}, schema.lists),
+                ({"lists"}, schema.lists),
                 ({"people", "authors"}, schema.relations),
                 ({"accounts"}, schema.domain_blocks),
                 ({"accounts"}, schema.filters or ""),

@@ -82,7 +82,7 @@ class SubscriberTests(StageTestCase):
             ("user", {}, []),
             ("direct", {}, []),
             ("user:notification", {}, []),
-            ("list", {"list": "501"}, ["owns_list"]),
+            ("list", {"list": "501"}, ["list_owners"]),
             ("public", {}, ["closed_feeds", "domain_blocks", "filters"]),
         ):
             self.stage.mastodon.asked.clear()

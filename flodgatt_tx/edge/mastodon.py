@@ -40,8 +40,8 @@ class Mastodon(Protocol):
         """The same for tokens that were good before, by their ids."""
         ...
 
-    async def owns_list(self, account: int, list_id: int) -> bool:
-        """Whether a list is the account's own."""
+    async def list_owners(self, lists: Sequence[int]) -> Mapping[int, int]:
+        """The account that owns each of these lists; those that do not exist are left out."""
         ...
 
     async def relations(self, people: Iterable[int], authors: Iterable[int]) -> Relations:
@@ -105,9 +105,10 @@ class MastodonDatabase:
         rows = await self._ask("viewers_again", ids=list(token_ids))
         return {columns[0]: _viewer(*columns) for _, *columns in rows}
 
-    async def owns_list(self, account: int, list_id: int) -> bool:
-        """See `Mastodon.owns_list`."""
-        return bool(await self._ask("lists", account=account, list=list_id))
+    async def list_owners(self, lists: Sequence[int]) -> Mapping[int, int]:
+        """See `Mastodon.list_owners`."""
+        rows = await self._ask("lists", lists=list(lists))
+        return {list_id: account for list_id, account in rows}
 
     async def relations(self, people: Iterable[int], authors: Iterable[int]) -> Relations:
         """See `Mastodon.relations`."""

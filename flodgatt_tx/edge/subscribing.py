@@ -7,6 +7,7 @@ from __future__ import annotations
 from twisted.internet.defer import CancelledError, FirstError, gatherResults
 
 from flodgatt_tx.edge.accounts import Accounts
+from flodgatt_tx.edge.batching import Batch
 from flodgatt_tx.edge.broadcast import Broadcast
 from flodgatt_tx.edge.mastodon import Mastodon
 from flodgatt_tx.edge.metrics import SYSTEM, Metrics
@@ -31,7 +32,7 @@ class Subscriber:
         broadcast: Broadcast,
         metrics: Metrics,
     ) -> None:
-        self._mastodon = mastodon
+        self._list_owners: Batch[int, int] = Batch(mastodon.list_owners)
         self._accounts = accounts
         self._rechecks = rechecks
         self._pubsub = pubsub
@@ -108,10 +109,10 @@ class Subscriber:
     async def _prepare(self, subscription: Subscription) -> None:
         """Ask the database what has to be known before the first event."""
         stream, viewer = subscription.stream, subscription.reader.viewer
-        if stream.list_id is not None and not await self._mastodon.owns_list(
-            viewer.account_id, stream.list_id
-        ):
-            raise UnauthorizedError(FOREIGN_LIST)
+        if stream.list_id is not None:
+            owner = await self._list_owners.ask(stream.list_id)
+            if owner != viewer.account_id:
+                raise UnauthorizedError(FOREIGN_LIST)
         if stream.filtered:
             subscription.account = await self._accounts.hold(viewer.account_id)
 

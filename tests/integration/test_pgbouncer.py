@@ -156,7 +156,7 @@ class BouncerTests(TestCase):
         questions = [
             lambda: mastodon.viewers(["demo-alice", "demo-nobody"]),
             lambda: mastodon.viewers_again([-1]),
-            lambda: mastodon.owns_list(ALICE, 1),
+            lambda: mastodon.list_owners([1]),
             lambda: mastodon.relations([-1], [-1]),
             lambda: mastodon.domain_blocks([-1]),
             lambda: mastodon.filters([-1]),
@@ -166,13 +166,13 @@ class BouncerTests(TestCase):
         asked = [Deferred.fromCoroutine(question()) for _ in range(times) for question in questions]
         answers: list[Any] = await gatherResults(asked, consumeErrors=True)
         for index in range(0, len(answers), len(questions)):
-            viewers, again, owns, relations, domains, filters, closed, namespaced = answers[
+            viewers, again, owners, relations, domains, filters, closed, namespaced = answers[
                 index : index + len(questions)
             ]
             self.assertEqual({"demo-alice": ALICE}, {k: v.account_id for k, v in viewers.items()})
             self.assertEqual(({}, {}, {}), (again, domains, filters))
             self.assertEqual(({}, {}), (dict(relations.averse), dict(relations.shunned)))
-            self.assertEqual((True, ALL_OPEN, False), (owns, closed, namespaced))
+            self.assertEqual(({1: ALICE}, ALL_OPEN, False), (owners, closed, namespaced))
 
     async def test_one_connection(self) -> None:
         """A hundred questions at once share one connection of PostgreSQL's."""
