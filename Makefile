@@ -1,5 +1,6 @@
 # make run    a small Mastodon in a box: own Redis, own PostgreSQL, sample people, this server
 # make test   the tests          make lint   ruff and mypy          make clean   as after cloning
+# make coverage   what the unit tests leave untested
 #
 # The Python is another one with `make PYTHON=python3.13 …`; `make clean` before changing it.
 
@@ -9,7 +10,10 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --us
 # The other kind of editable install would hide the plugin from twistd.
 EDITABLE := --config-settings editable_mode=compat
 
-.PHONY: run test lint clean
+# Those that need nothing but memory.
+UNIT_TESTS := $(patsubst tests/%.py,tests.%,$(wildcard tests/test_*.py))
+
+.PHONY: run test lint coverage clean
 
 run: .venv/server-installed
 	@$(BIN)/python -m flodgatt_tx.demo.programs
@@ -23,6 +27,11 @@ lint: .venv/tests-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+coverage: .venv/tests-installed
+	$(BIN)/python -m coverage run -m twisted.trial --reporter=minimal $(UNIT_TESTS)
+	$(BIN)/python -m coverage report --skip-covered --fail-under=100 --include='flodgatt_tx/*.py'
+	$(BIN)/python -m coverage report --skip-covered --fail-under=90 --include='flodgatt_tx/edge/*'
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -25,17 +25,10 @@ _MOST_PLACES = 1 << 17
 
 
 class Matcher:
-    """
-    All filters of one account, ready to be held against texts.
-
-    *expires* is when the first of them expires, or None.
-    """
+    """All filters of one account, ready to be held against texts."""
 
     def __init__(self, filters: Iterable[Filter]) -> None:
         self._filters = tuple(filters)
-        self.expires = min(
-            (f.expires for f in self._filters if f.expires is not None), default=None
-        )
         self._entities = [each.entity() for each in self._filters]
         # For each needle, who asks for it: filter and keyword, by position.
         self._askers: dict[bytes, list[tuple[int, int]]] = {}
