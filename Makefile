@@ -29,7 +29,7 @@ lint: .venv/tests-installed
 	$(BIN)/mypy
 
 coverage: .venv/tests-installed
-	$(BIN)/python -m coverage run -m twisted.trial --reporter=minimal $(UNIT_TESTS)
+	$(BIN)/python -m coverage run -m twisted.trial --reporter=summary $(UNIT_TESTS)
 	$(BIN)/python -m coverage report --skip-covered --fail-under=100 --include='flodgatt_tx/*.py'
 	$(BIN)/python -m coverage report --skip-covered --fail-under=90 --include='flodgatt_tx/edge/*'
 

@@ -198,6 +198,7 @@ class MemoryConnection(StringTransport):
         self._reader = hiredis.Reader()
         self._authenticated = redis.password is None
         self.channels: set[bytes] = set()
+        self._sent: list[bytes] = []
         protocol.makeConnection(self)
 
     @override
@@ -224,9 +225,14 @@ class MemoryConnection(StringTransport):
             self._protocol.connectionLost(Failure(ConnectionDone()))
 
     def reply(self, *values: object) -> None:
-        """Send replies to the client."""
-        encoded = b"".join(map(_encode, values))
-        self._redis.clock.callLater(0, self.deliver, encoded)
+        """Send replies to the client, with whatever else is sent in the same moment."""
+        if not self._sent:
+            self._redis.clock.callLater(0, self._flush)
+        self._sent += map(_encode, values)
+
+    def _flush(self) -> None:
+        sent, self._sent = self._sent, []
+        self.deliver(b"".join(sent))
 
     def deliver(self, data: bytes) -> None:
         """Let the client receive bytes."""

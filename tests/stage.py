@@ -22,7 +22,7 @@ from websockets.http11 import Response
 from websockets.uri import parse_uri
 
 from flodgatt_tx.edge.accounts import Accounts
-from flodgatt_tx.edge.presence import REFRESH, keep_present
+from flodgatt_tx.edge.presence import Presence, keep_present
 from flodgatt_tx.edge.pubsub import keep_subscribed
 from flodgatt_tx.edge.rechecks import Rechecks
 from flodgatt_tx.edge.server import make_parts
@@ -337,8 +337,6 @@ class StageTestCase(SynchronousTestCase):
         self.assertEqual(0, len(stage.part(Accounts)))
         self.assertEqual(0, len(stage.part(Rechecks)))
         self.assertEqual([], [*stage.parts.api.pings, *stage.parts.api.thumps])
-        stage.redis.commands.clear()
-        stage.wait(REFRESH)
-        self.assertEqual([], [each for each in stage.redis.commands if each[0] == "SET"])
+        self.assertEqual(0, len(stage.part(Presence).items))
         stage.close()
         self.assertEqual([], stage.clock.getDelayedCalls())

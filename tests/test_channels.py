@@ -122,7 +122,7 @@ class ChannelsTests(SynchronousTestCase):
 
     def test_stories(self) -> None:
         """Whatever happens in whatever order, nothing is confirmed that is not served."""
-        run_state_machine_as_test(Story, settings=settings(STORIES, max_examples=40))
+        run_state_machine_as_test(Story, settings=settings(STORIES, max_examples=25))
 
     def test_once(self) -> None:
         """What is wanted is asked for once, and confirmed by the answer."""

@@ -250,7 +250,7 @@ def expect(scene: Scene) -> dict[tuple[int, str], list[tuple[str, str, Any]]]:
     }
 
 
-@settings(FEW, max_examples=60, phases=[Phase.generate])
+@settings(FEW, max_examples=40, phases=[Phase.generate])
 @given(scenes)
 def hold_against_naive(scene: Scene) -> None:
     """Hold the server against the naive way."""
