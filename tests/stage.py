@@ -338,5 +338,6 @@ class StageTestCase(SynchronousTestCase):
         self.assertEqual(0, len(stage.part(Rechecks)))
         self.assertEqual([], [*stage.parts.api.pings, *stage.parts.api.thumps])
         self.assertEqual(0, len(stage.part(Presence).items))
+        stage.wait(10)  # for close handshakes that nobody answers
         stage.close()
         self.assertEqual([], stage.clock.getDelayedCalls())
