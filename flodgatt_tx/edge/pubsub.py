@@ -16,7 +16,7 @@ from txredisapi import SubscriberProtocol
 from typing_extensions import override
 
 from flodgatt_tx.channels import Channels
-from flodgatt_tx.edge.redis import Command, Watch, keep_connected
+from flodgatt_tx.edge.redis import Command, WatchedProtocol, keep_connected
 
 Deliver = Callable[[str, bytes], None]
 _MOST_CHANNELS = 1000  # in one go, so that neither Redis nor the reactor is held up
@@ -125,7 +125,7 @@ class PubSub:
                 self._flush_soon()
 
 
-class TimelineProtocol(SubscriberProtocol):
+class TimelineProtocol(WatchedProtocol, SubscriberProtocol):
     """
     Redis' side of a `PubSub`.
 
@@ -136,36 +136,21 @@ class TimelineProtocol(SubscriberProtocol):
     _log = Logger()
 
     def __init__(self, clock: IReactorTime, commands: Sequence[Command], pubsub: PubSub) -> None:
-        super().__init__(charset=None, convertNumbers=False)
-        self._watch = Watch(clock, self._ping, self._abandon)
+        super().__init__(clock)
         self._greeting = commands
         self._pubsub = pubsub
 
     @override
     def connectionMade(self) -> None:
         super().connectionMade()
-        self._watch.start()
         for command in self._greeting:
             self.transport.write(self._build_command(*command))
         self._pubsub.redis_ready(self)
 
     @override
-    def dataReceived(self, data: bytes, unpause: bool = False) -> None:
-        self._watch.heard()
-        super().dataReceived(data, unpause)
-
-    @override
     def connectionLost(self, why: Failure) -> None:
-        self._watch.stop()
         super().connectionLost(why)
         self._pubsub.redis_lost()
-
-    def _ping(self) -> None:
-        self.transport.write(self._build_command("PING"))
-
-    def _abandon(self) -> None:
-        self._log.error("Redis has fallen silent: what was published meanwhile may be lost")
-        self.transport.abortConnection()
 
     def send(self, command: str, channels: Sequence[str]) -> None:
         """Send a command about *channels*, if there are any."""

@@ -55,44 +55,50 @@ def greeting(settings: RedisSettings) -> list[Command]:
     return commands
 
 
-class Watch:
+class WatchedProtocol(RedisProtocol):
     """
-    Notices that the other side has fallen silent, which TCP alone does only after hours.
+    A connection that ends itself if Redis falls silent, which TCP alone would notice after hours.
 
-    *ping* is called now and then; if nothing at all was `heard` until the next time, *give_up* is.
+    It asks for a sign of life now and then; anything that comes is one.
     """
 
-    def __init__(
-        self, clock: IReactorTime, ping: Callable[[], object], give_up: Callable[[], object]
-    ) -> None:
-        self._ping = ping
-        self._give_up = give_up
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime) -> None:
+        super().__init__(charset=None, convertNumbers=False)
         self._silent = False
-        self._looking = LoopingCall(self._look)
-        self._looking.clock = clock
+        self._watching = LoopingCall(self._watch)
+        self._watching.clock = clock
 
-    def start(self) -> None:
-        """Begin to watch."""
-        self._looking.start(PING_PERIOD, now=False)
+    @override
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self._watching.start(PING_PERIOD, now=False)
 
-    def stop(self) -> None:
-        """Watch no more."""
-        if self._looking.running:
-            self._looking.stop()
-
-    def heard(self) -> None:
-        """Take note of a sign of life."""
+    @override
+    def dataReceived(self, data: bytes, unpause: bool = False) -> None:
         self._silent = False
+        super().dataReceived(data, unpause)
 
-    def _look(self) -> None:
+    @override
+    def connectionLost(self, why: Failure) -> None:
+        self._watching.stop()
+        super().connectionLost(why)
+
+    def send_ping(self) -> None:
+        """Ask for a sign of life."""
+        self.transport.write(self._build_command("PING"))
+
+    def _watch(self) -> None:
         if self._silent:
-            self._give_up()
+            self._log.error("Redis has fallen silent: what was published meanwhile may be lost")
+            self.transport.abortConnection()
         else:
             self._silent = True
-            self._ping()
+            self.send_ping()
 
 
-class CommandProtocol(RedisProtocol):
+class CommandProtocol(WatchedProtocol):
     """A connection for commands; its owner is told when it is *ready* for use, and when *lost*."""
 
     _log = Logger()
@@ -104,8 +110,7 @@ class CommandProtocol(RedisProtocol):
         ready: Callable[[CommandProtocol], None],
         lost: Callable[[], None],
     ) -> None:
-        super().__init__(charset=None, convertNumbers=False)
-        self._watch = Watch(clock, self._ping, self._abandon)
+        super().__init__(clock)
         self._greeting = commands
         self._ready_now = ready
         self._lost_now = lost
@@ -113,26 +118,17 @@ class CommandProtocol(RedisProtocol):
     @override
     def connectionMade(self) -> None:
         super().connectionMade()
-        self._watch.start()
         Deferred.fromCoroutine(self._greet()).addErrback(self._give_up)
 
     @override
-    def dataReceived(self, data: bytes, unpause: bool = False) -> None:
-        self._watch.heard()
-        super().dataReceived(data, unpause)
-
-    @override
     def connectionLost(self, why: Failure) -> None:
-        self._watch.stop()
         super().connectionLost(why)
         self._lost_now()
 
-    def _ping(self) -> None:
+    @override
+    def send_ping(self) -> None:
+        # As a command among others, for their replies are told apart by their order.
         self.run([("PING",)]).addErrback(lambda failure: None)  # its connection is lost
-
-    def _abandon(self) -> None:
-        self._log.error("Redis does not answer")
-        self.transport.abortConnection()
 
     async def _greet(self) -> None:
         await self.run(self._greeting)
