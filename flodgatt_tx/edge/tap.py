@@ -14,7 +14,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.task import react
 from twisted.logger import Logger
-from twisted.python.usage import UsageError
 
 from flodgatt_tx.edge.check import find_problems
 from flodgatt_tx.edge.listeners import Listeners, endpoints
@@ -43,7 +42,7 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
     settings = options.settings
     if settings.redis.sentinels:
         # Better no server than one that listens to another Redis than Rails publishes to.
-        raise UsageError("REDIS_SENTINELS: there is no way through Sentinel yet; set REDIS_URL")
+        _refuse("REDIS_SENTINELS: there is no way through Sentinel yet; set REDIS_URL")
     if options["check"]:
         _check(settings)
     output = open_output(twistd)
@@ -64,7 +63,13 @@ def _places(reactor: Any, settings: Settings) -> list[tuple[str, IStreamServerEn
     try:
         return endpoints(reactor, settings.listen, settings.socket, settings.bind, settings.port)
     except ValueError as error:
-        raise UsageError(f"--listen: {error}") from None
+        _refuse(f"--listen: {error}")
+
+
+def _refuse(message: str) -> NoReturn:
+    # What is wrong with options is told by twistd only while it parses them.
+    print(f"flodgatt: {message}", file=sys.__stderr__)
+    raise SystemExit(1)
 
 
 def _announce(settings: Settings, files: int) -> None:
@@ -86,8 +91,7 @@ def _failing(twistd: Mapping[str, Any]) -> Any:
         if pidfile := twistd.get("pidfile"):
             Path(pidfile).unlink(missing_ok=True)
         # twistd has turned the other stderr into a part of the log, which may be silent.
-        print(f"flodgatt: {message}", file=sys.__stderr__)
-        raise SystemExit(1)
+        _refuse(message)
 
     return fail
 
@@ -97,6 +101,7 @@ def _check(settings: Settings) -> NoReturn:
         print(f"{name}={value} ({origin})")
     for warning in settings.warnings:
         print(f"warning: {warning}")
+    sys.stdout.flush()
     react(lambda reactor: Deferred.fromCoroutine(_report(reactor, settings)))
 
 
@@ -106,7 +111,7 @@ async def _report(reactor: Any, settings: Settings) -> None:
         print(problem, file=sys.stderr)
     if problems:
         raise SystemExit(1)
-    print("Redis and PostgreSQL answer; everything is ready.")
+    print("Redis and PostgreSQL answer as they should.")
 
 
 def _open_demo(options: Options) -> Any:

@@ -233,7 +233,7 @@ class CheckTests(DaemonTestCase):
         port = self.start().port
         done = self.run_to_the_end("--check", PORT=str(port))
         self.assertEqual((0, ""), (done.returncode, done.stderr))
-        self.assertIn("everything is ready", done.stdout)
+        self.assertIn("Redis and PostgreSQL answer", done.stdout)
         self.assertIn(f"PORT={port} (environment)", done.stdout)
 
     def test_postgres(self) -> None:
