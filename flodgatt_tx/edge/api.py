@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.web.http import Request
 
 from flodgatt_tx.edge.heartbeat import Heartbeat
 from flodgatt_tx.edge.login import Login
 from flodgatt_tx.edge.metrics import Metrics
 from flodgatt_tx.edge.subscribing import Subscriber
+from flodgatt_tx.errors import UNEXPECTED, RefusalError
 from flodgatt_tx.streams import PREFIX, kind_of_path
 
 _OTHER_PATHS = frozenset({"", PREFIX.rstrip("/"), f"{PREFIX}health", "/metrics", "/favicon.ico"})
@@ -41,6 +44,14 @@ def shown_path(path: str) -> str:
     """The path of a request for the log; one that leads nowhere may hold whatever was sent."""
     known = kind_of_path(path, False) or path.rstrip("/") in _OTHER_PATHS
     return path if known else "(another path)"
+
+
+def refusal_of(failure: Failure, log: Logger) -> RefusalError:
+    """What a client is told of a *failure*; one that nobody expected is logged."""
+    if isinstance(failure.value, RefusalError):
+        return failure.value
+    log.failure("a stream could not be opened", failure)
+    return RefusalError(UNEXPECTED)
 
 
 def header(request: Request, name: bytes) -> str | None:

@@ -9,6 +9,7 @@ query with everybody else who does.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from itertools import islice
 from typing import Generic, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -54,7 +55,7 @@ class Batch(Generic[Question, Answer]):
 
     async def _work(self) -> None:
         while self._waiting:
-            questions = list(self._waiting)[: self._most]
+            questions = list(islice(self._waiting, self._most))
             batch = {question: self._waiting.pop(question) for question in questions}
             await self._settle(batch)
         self._busy = False

@@ -55,6 +55,8 @@ class Rechecks(Rounds[Reader]):
 
     def recheck(self, reader: Reader) -> None:
         """Ask about a reader now; who cannot be asked about stays as they are."""
+        if not reader.entered:
+            return  # gone before it could be asked about
         asked = self._lookups.ask(reader.viewer.token_id)
         asked.addCallback(self._settle, reader)
         asked.addErrback(lambda failure: failure.trap(RefusalError))

@@ -114,9 +114,9 @@ class EventStream:
         channel.loseConnection()
 
     def _end(self, refusal: RefusalError) -> None:
-        if self._opening is not None and not self._opening.called:
+        if opening := self._still_opening():
             self._refusal = refusal
-            self._opening.cancel()
+            opening.cancel()
         else:
             self._request.unregisterProducer()
             self._request.finish()
@@ -147,9 +147,13 @@ class EventStream:
         return failure
 
     def _finished(self, outcome: object) -> None:
-        if self._opening is not None and not self._opening.called:
-            self._opening.cancel()
+        if opening := self._still_opening():
+            opening.cancel()
         self._leave()
+
+    def _still_opening(self) -> Deferred[None] | None:
+        opening = self._opening
+        return None if opening is None or opening.called else opening
 
     def _leave(self) -> None:
         self._api.thumps.discard(self)

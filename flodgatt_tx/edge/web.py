@@ -18,12 +18,11 @@ from twisted.web.server import NOT_DONE_YET, Site
 from twisted.web.server import Request as SiteRequest
 from typing_extensions import override
 
-from flodgatt_tx.edge.api import Api, header, request_id, shown_path
+from flodgatt_tx.edge.api import Api, header, refusal_of, request_id, shown_path
 from flodgatt_tx.edge.metrics import CONTENT_TYPE
 from flodgatt_tx.edge.sse import EventStream
 from flodgatt_tx.errors import (
     METHOD_NOT_ALLOWED,
-    UNEXPECTED,
     UNKNOWN_CHANNEL,
     BadRequestError,
     MethodNotAllowedError,
@@ -108,11 +107,7 @@ class StreamingApi(Resource):
     def _fail(self, failure: Failure, request: Request) -> None:
         if failure.check(CancelledError):
             return  # the client is gone
-        refusal = failure.value
-        if not isinstance(refusal, RefusalError):
-            self._log.failure("a stream could not be opened", failure)
-            refusal = RefusalError(UNEXPECTED)
-        request.write(refuse(request, refusal))
+        request.write(refuse(request, refusal_of(failure, self._log)))
         request.finish()
 
 

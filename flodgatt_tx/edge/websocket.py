@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from flodgatt_tx.commands import Subscribe, parse_command
 from flodgatt_tx.credentials import find_token, subprotocols
-from flodgatt_tx.edge.api import Api, request_id, shown_path
+from flodgatt_tx.edge.api import Api, refusal_of, request_id, shown_path
 from flodgatt_tx.edge.outlet import Outlet
 from flodgatt_tx.edge.readers import WEBSOCKET, Reader
 from flodgatt_tx.errors import NOT_UNSUBSCRIBED, UNEXPECTED, RefusalError
@@ -231,10 +231,7 @@ class StreamingSocket(WebSocketServerProtocol):
     def _refuse(self, failure: Failure) -> None:
         if failure.check(CancelledError):
             return
-        refusal = failure.value
-        if not isinstance(refusal, RefusalError):
-            self._log.failure("a stream could not be opened", failure)
-            refusal = RefusalError(UNEXPECTED)
+        refusal = refusal_of(failure, self._log)
         if self.state == self.STATE_OPEN:
             self.send(frame_error(refusal.message, refusal.status))
 
