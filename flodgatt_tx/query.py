@@ -35,4 +35,4 @@ def split_target(target: bytes) -> tuple[str, dict[str, str]]:
 
 def is_truthy(value: object) -> bool:
     """Whether a parameter such as `only_media` is switched on, by Mastodon's list of noes."""
-    return bool(value) and str(value) not in _FALSE
+    return bool(value) and not (isinstance(value, str) and value in _FALSE)

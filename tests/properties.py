@@ -1,15 +1,22 @@
 """
 How properties are tested: few examples, and the same ones in every run.
+
+With HYPOTHESIS_PROFILE=thorough in the environment there are a hundred times as many, and others
+each time.
 """
 
 from __future__ import annotations
+
+import os
 
 from hypothesis import settings
 from hypothesis import strategies as some
 from hypothesis.strategies import SearchStrategy
 
-FEW = settings(max_examples=30, deadline=None, derandomize=True, database=None)
-STORIES = settings(FEW, max_examples=15, stateful_step_count=25)
+THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
+_TIMES = 100 if THOROUGH else 1
+FEW = settings(max_examples=30 * _TIMES, deadline=None, derandomize=not THOROUGH, database=None)
+STORIES = settings(FEW, max_examples=15 * _TIMES, stateful_step_count=25)
 
 SPACES = some.sampled_from(["", "", "", " ", "\n", "\r\n\t "])
 # Texts of JSON strings, as others may write them.

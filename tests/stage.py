@@ -156,6 +156,12 @@ class Wire(StringTransport):
         # Real transports do not mind if there is none.
         self.producer = None
 
+    @override
+    def resumeProducing(self) -> None:
+        # Nor do they mind being asked for more when they are being closed.
+        if not self.disconnecting:
+            super().resumeProducing()
+
     def lose(self) -> None:
         """Tell the server that the connection is gone, once."""
         if not self.lost:

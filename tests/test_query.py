@@ -75,3 +75,10 @@ class IsTruthyTests(SynchronousTestCase):
         ):
             for value in values:
                 self.assertEqual(expected, is_truthy(value), msg=repr(value))
+
+    def test_nested(self) -> None:
+        """What is nested deeper than Python could print is a yes like any other."""
+        value: list[object] = []
+        for _ in range(100_000):
+            value = [value]
+        self.assertTrue(is_truthy(value))

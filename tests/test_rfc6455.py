@@ -7,69 +7,29 @@ segment, and in segments of a byte.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
-from websockets.frames import Opcode
-
 from flodgatt_tx.edge.websocket import CLOSE_TIMEOUT, LARGEST_MESSAGE
 from tests.stage import StageTestCase, Visitor
+from tests.wire import (
+    ACCEPT,
+    BINARY,
+    CLOSE,
+    CONT,
+    PING,
+    PONG,
+    TARGET,
+    TEXT,
+    Frame,
+    closing,
+    frame,
+    head,
+    read_frames,
+)
 
-TEXT, BINARY, CONT = Opcode.TEXT, Opcode.BINARY, Opcode.CONT
-PING, PONG, CLOSE = Opcode.PING, Opcode.PONG, Opcode.CLOSE
 NO_CODE = 1005
-
-# The key and its answer are those of section 1.3.
-TARGET = "/api/v1/streaming?access_token=ann&stream=direct"
-HEADERS = {
-    "Host": "localhost",
-    "Upgrade": "websocket",
-    "Connection": "Upgrade",
-    "Sec-WebSocket-Version": "13",
-    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-}
-ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-
-
-def head(
-    *more: str, without: str = "", line: str = f"GET {TARGET} HTTP/1.1", **changed: str
-) -> bytes:
-    """Write a handshake that is right but for what is asked for."""
-    changes = {name.replace("_", "-"): value for name, value in changed.items()}
-    lines = [
-        f"{name}: {value}" for name, value in {**HEADERS, **changes}.items() if name != without
-    ]
-    return "\r\n".join([line, *lines, *more, "", ""]).encode("latin-1")
-
-
-def frame(
-    opcode: int,
-    data: bytes = b"",
-    fin: bool = True,
-    reserved: int = 0,
-    mask: bytes | None = b"\x37\xfa\x21\x3d",
-    form: int = 0,
-    size: int | None = None,
-) -> bytes:
-    """
-    Write a frame, also a wrong one.
-
-    *form* is 126 or 127 for a length that takes more bytes than it needs; *size* says another
-    length than that of *data*.
-    """
-    size = len(data) if size is None else size
-    form = max(form, size if size < 126 else 126 if size < 1 << 16 else 127)
-    length = {126: struct.pack("!H", size & 0xFFFF), 127: struct.pack("!Q", size)}.get(form, b"")
-    first = fin << 7 | reserved << 4 | opcode
-    masked = data if mask is None else bytes(b ^ mask[at % 4] for at, b in enumerate(data))
-    return bytes([first, (mask is not None) << 7 | form]) + length + (mask or b"") + masked
-
-
-def closing(code: int, reason: bytes = b"") -> bytes:
-    """Write a close frame."""
-    return frame(CLOSE, struct.pack("!H", code) + reason)
 
 
 def pieces(data: bytes, *cuts: int) -> list[bytes]:
@@ -80,19 +40,6 @@ def pieces(data: bytes, *cuts: int) -> list[bytes]:
         frame(CONT if number else TEXT, part, fin=number == len(parts) - 1)
         for number, part in enumerate(parts)
     ]
-
-
-def read_frames(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Read what the server sends, and be strict about it: opcodes and what the frames hold."""
-    while data:
-        first, form = data[0], data[1]
-        assert first & 0x70 == 0 and first & 0x80, "reserved bits, or a fragment"
-        assert not form & 0x80, "a server does not mask"
-        start = {126: 4, 127: 10}.get(form, 2)
-        size = form if form < 126 else int.from_bytes(data[2:start], "big")
-        assert len(data) >= start + size, "half a frame"
-        yield first & 15, data[start : start + size]
-        data = data[start + size :]
 
 
 SUBSCRIBE = b'{"type":"subscribe","stream":"user"}'
@@ -318,7 +265,7 @@ class Client(Visitor):
         self.stage.turn()
 
     @property
-    def frames(self) -> list[tuple[int, bytes]]:
+    def frames(self) -> list[Frame]:
         """The frames that have come."""
         return list(read_frames(self.raw))
 
