@@ -1,10 +1,12 @@
 # make run    a small Mastodon in a box: own Redis, own PostgreSQL, sample people, this server
 # make test   the tests          make lint   ruff and mypy          make clean   as after cloning
 # make coverage   what the unit tests leave untested
+# make fuzz   hostile bytes for FUZZ_SECONDS on each way in; see fuzz/README.md
 #
 # The Python is another one with `make PYTHON=python3.13 …`; `make clean` before changing it.
 
 PYTHON ?= python3
+FUZZ_SECONDS ?= 60
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517
 # The other kind of editable install would hide the plugin from twistd.
@@ -13,7 +15,7 @@ EDITABLE := --config-settings editable_mode=compat
 # Those that need nothing but memory.
 UNIT_TESTS := $(patsubst tests/%.py,tests.%,$(wildcard tests/test_*.py))
 
-.PHONY: run test lint coverage clean
+.PHONY: run test lint coverage fuzz clean
 
 run: .venv/server-installed
 	@$(BIN)/python -m flodgatt_tx.demo.programs
@@ -33,6 +35,12 @@ coverage: .venv/tests-installed
 	$(BIN)/python -m coverage report --skip-covered --fail-under=100 --include='flodgatt_tx/*.py'
 	$(BIN)/python -m coverage report --skip-covered --fail-under=90 --include='flodgatt_tx/edge/*'
 
+fuzz: .venv/fuzz-installed
+	@for target in $(notdir $(wildcard fuzz/corpus/*)); do \
+	    echo "$$target:"; \
+	    $(BIN)/python -m fuzz $$target -max_total_time=$(FUZZ_SECONDS) -timeout=20 -verbosity=0 || exit 1; \
+	done
+
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	    || { echo "$(PYTHON) is not Python 3.11 or later: try make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
@@ -48,7 +56,11 @@ coverage: .venv/tests-installed
 	$(INSTALL) $(EDITABLE) -e '.[test]'
 	@touch $@ .venv/server-installed
 
+.venv/fuzz-installed: setup.py pyproject.toml | .venv/bin/python
+	$(INSTALL) $(EDITABLE) -e '.[fuzz]'
+	@touch $@ .venv/server-installed .venv/tests-installed
+
 clean:
 	rm -f twisted/plugins/dropin.cache
-	rm -rf .venv build dist *.egg-info _trial_temp* .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf .venv build dist *.egg-info fuzz/findings fuzz/generated _trial_temp* .mypy_cache .ruff_cache .hypothesis .coverage*
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,3 @@
+"""
+Coverage-guided fuzzing: what comes from outside, made up by atheris; see fuzz/README.md.
+"""
