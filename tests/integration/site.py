@@ -45,6 +45,7 @@ API = "/api/v1/streaming"
 ROOT = Path(flodgatt_tx.__file__).absolute().parent.parent
 TWISTD = str(Path(sys.executable).parent / "twistd")
 PATIENCE = 10.0  # seconds, for whatever should happen at once
+SECRET = "secret-"  # is in every token, and in every password of a test
 
 _TEMPLATE = "mastodon_template"
 READY = re.compile(r"Streaming API now listening on (\S+)")
@@ -104,8 +105,12 @@ def new_database() -> str:
 
 @functools.cache
 def shared_daemon() -> Daemon:
-    """Start the daemon that those tests share who do nothing worse than visit it."""
-    daemon = Daemon(shared_servers().environment())
+    """
+    Start the daemon that those tests share who do nothing worse than visit it.
+
+    It logs whatever it can, so that what it should keep to itself would be found there.
+    """
+    daemon = Daemon({**shared_servers().environment(), "LOG_LEVEL": "trace"})
     atexit.register(daemon.stop)
     return daemon
 
@@ -213,7 +218,8 @@ class Rails:
     def _sign_in(self, account: int, user: int, scopes: str | None) -> Person:
         ((id_, token),) = self.sql(
             "INSERT INTO oauth_access_tokens (token, resource_owner_id, scopes)"
-            " VALUES ('secret-' || gen_random_uuid(), %s, %s) RETURNING id, token",
+            " VALUES (%s || gen_random_uuid(), %s, %s) RETURNING id, token",
+            SECRET,
             user,
             scopes,
         )
@@ -356,10 +362,16 @@ class Daemon:
         return len(self.log)
 
     def is_well(self, since: int = 0) -> None:
-        """Fail if there is a traceback in the log."""
-        before, found, after = self.log[since:].partition("Traceback")
-        if found:
-            raise AssertionError(f"in the log: {before[-300:]}{found}{after[:3000]}")
+        """Fail if there is a traceback in the log, or what nobody shall read."""
+        for trouble in ("Traceback", SECRET):
+            before, found, after = self.log[since:].partition(trouble)
+            if found:
+                raise AssertionError(f"in the log: {before[-300:]}{found}{after[:3000]}")
+
+    @property
+    def title(self) -> str:
+        """What others on the machine can read of the process: its command line."""
+        return Path(f"/proc/{self.process.pid}/cmdline").read_text().replace("\0", " ")
 
     def logs(self, text: str) -> None:
         """Wait until the log says *text*."""

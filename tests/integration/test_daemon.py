@@ -374,6 +374,10 @@ class SurroundingsTests(DaemonTestCase):
         get(daemon.port, f"{API}/user?access_token=secret-wrong")
         get(daemon.port, f"{API}/user", Authorization="Bearer secret-header")
         get(daemon.port, f"{API}/user?access_token=secret%FFbytes%00")
+        for target in ("/metrics", "/", f"{API}/user", f"{API}/list?list={token}"):
+            _, headers, body = get(daemon.port, target, Authorization=f"Bearer {token}x")
+            self.assertNotIn("secret-", f"{headers}{body.decode()}")
+        self.assertNotIn("secret-", daemon.title)
         self.assertEqual(0, daemon.stop())
         self.assertIn(f"{API}/user", daemon.log)
         self.assertEqual([], re.findall(r".*secret-.*", daemon.log))
