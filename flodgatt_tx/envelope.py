@@ -18,8 +18,14 @@ FILTERS_CHANGED = "filters_changed"
 KILL = "kill"
 STATUS_EVENTS = frozenset({"update", "status.update"})
 
-# How Rails writes an envelope, give or take a space; the payload reaches to the last brace.
+# How Rails begins an envelope, give or take a space.
 _USUAL = re.compile(rb'\{ ?"event" ?: ?"([\w.]+)" ?, ?"payload" ?: ?(?=[^ \t\n\r])')
+# How it ends; before 4.2 Mastodon said when it had been queued.
+_USUAL_ENDS = (
+    re.compile(rb'[ \t\r\n]*,"queued_at":\d+\}[ \t\r\n]*\Z'),
+    re.compile(rb"[ \t\r\n]*\}[ \t\r\n]*\Z"),
+)
+_MOST_END = 64  # bytes
 _SPACE = re.compile(r"[ \t\n\r]*")
 _UNSENDABLE = re.compile("[\r\n\0]")
 
@@ -74,15 +80,18 @@ def parse_system_event(message: bytes) -> str:
 def _read_usual(message: bytes) -> tuple[str, bytes, object] | None:
     """Take the payload out of an envelope by its place, if it is written as Rails does."""
     match = _USUAL.match(message)
-    end = message.rfind(b"}")
-    if not match or end < match.end() or message[end + 1 :].strip(b" \t\r\n"):
+    if not match:
         return None
-    payload = message[match.end() : end].rstrip(b" \t\r\n")
-    try:
-        # What is valid JSON by itself in this place is the whole payload: nothing follows it.
-        return match[1].decode(), payload, orjson.loads(payload)
-    except ValueError:
-        return None
+    start = match.end()
+    for pattern in _USUAL_ENDS:
+        if end := pattern.search(message, max(start, len(message) - _MOST_END)):
+            payload = message[start : end.start()]
+            try:
+                # What is valid JSON by itself in this place is the whole payload.
+                return match[1].decode(), payload, orjson.loads(payload)
+            except ValueError:
+                pass
+    return None
 
 
 def _read_any(message: bytes) -> tuple[str, bytes, object]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 
 import orjson
 
@@ -26,6 +27,11 @@ from flodgatt_tx.envelope import Event
 SSE_HELLO = b":)\n"
 SSE_HEARTBEAT = b":thump\n\n"
 PING = b"\x89\x00"
+# How Server-Sent Events are framed: for HTTP/1.1 in chunks, whose end tells a stream that was ended
+# from one that broke, and for HTTP/1.0 as they are.
+CHUNKED = b"chunked"
+PLAIN = b"plain"
+LAST_CHUNK = b"0\r\n\r\n"
 
 _TEXT = 0x81  # FIN and the opcode of a text frame
 _LINE_BREAK = re.compile(rb"\r\n|\r|\n")
@@ -42,9 +48,14 @@ def frame_sse(event: Event) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (_utf8(event.name), data)
 
 
+def frame_chunk(data: bytes) -> bytes:
+    """Put bytes into a chunk of an HTTP/1.1 body (RFC 9112, section 7.1)."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
 def frame_websocket(event: Event, stream: bytes) -> bytes:
     """Write an event for a WebSocket; *stream* is the stream's name as `encode_stream` has it."""
-    name = orjson.dumps(_utf8(event.name).decode())
+    name = _json_string(event.name)
     if event.payload is None:
         return frame_text(b'{"stream":%b,"event":%b}' % (stream, name))
     payload = event.payload
@@ -82,6 +93,11 @@ def with_filtered(event: Event, results: bytes) -> Event:
     status = (event.payload or b"")[:-1].rstrip()
     comma = b"" if status == b"{" else b","
     return Event(event.name, b'%b%b"filtered":%b}' % (status, comma, results), event.value)
+
+
+@lru_cache(maxsize=256)
+def _json_string(text: str) -> bytes:
+    return orjson.dumps(_utf8(text).decode())
 
 
 def _utf8(text: str) -> bytes:

@@ -20,6 +20,7 @@ class Subscriptions(Generic[Listener]):
 
     def __init__(self) -> None:
         self._listeners: dict[str, dict[Listener, None]] = {}
+        self._nobody: dict[Listener, None] = {}
 
     def add(self, listener: Listener, channels: Iterable[str]) -> list[str]:
         """Let *listener* hear *channels*; return those that nobody heard before."""
@@ -45,7 +46,7 @@ class Subscriptions(Generic[Listener]):
 
     def hearing(self, channel: str) -> Collection[Listener]:
         """The listeners of a channel; do not keep it, it changes with them."""
-        return self._listeners.get(channel, {}).keys()
+        return self._listeners.get(channel, self._nobody)
 
     def channels(self) -> Collection[str]:
         """The channels that are open."""

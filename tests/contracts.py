@@ -21,6 +21,7 @@ from flodgatt_tx.edge.pubsub import PubSub, keep_subscribed
 from flodgatt_tx.edge.redis import Command
 from flodgatt_tx.errors import UnavailableError
 from flodgatt_tx.viewer import Viewer
+from tests.fakes import Heard
 from tests.stage import viewer
 
 if TYPE_CHECKING:
@@ -319,8 +320,8 @@ class RedisContract(_Base):
         self.assertIsNone(await self.time_to_live("subscribed:timeline:2"))
 
     async def _pubsub(self, prefix: str = "") -> tuple[PubSub, list[tuple[str, bytes]]]:
-        heard: list[tuple[str, bytes]] = []
-        pubsub = PubSub(self.reactor, lambda channel, message: heard.append((channel, message)))
+        heard = Heard()
+        pubsub = PubSub(self.reactor, heard)
         pubsub.prefix = prefix
         endpoint, hello = await self.reach()
         self._keep(keep_subscribed(self.reactor, endpoint, hello, pubsub))

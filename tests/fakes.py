@@ -10,7 +10,7 @@ from typing import Any
 import hiredis
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.error import ConnectionDone, ConnectionRefusedError
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionRefusedError
 from twisted.internet.interfaces import (
     IHostnameResolver,
     IResolutionReceiver,
@@ -132,6 +132,25 @@ class MemoryMastodon:
             raise self.failing
 
 
+class Heard(list[tuple[str, bytes]]):
+    """Everything that a `PubSub` has passed on: channel and message; it makes *trouble* for one."""
+
+    def __init__(self, trouble: bytes | None = None) -> None:
+        super().__init__()
+        self.reads: list[int] = []
+        self._trouble = trouble
+
+    def published(self, channel: str, message: bytes) -> None:
+        """Take one message."""
+        if message == self._trouble:
+            raise ZeroDivisionError
+        self.append((channel, message))
+
+    def all_read(self) -> None:
+        """Take note of how many came together."""
+        self.reads.append(len(self) - sum(self.reads))
+
+
 @implementer(IStreamClientEndpoint)
 class MemoryRedis:
     """
@@ -216,13 +235,15 @@ class MemoryConnection(StringTransport):
     def loseConnection(self) -> None:
         self._redis.clock.callLater(0, self.end)
 
-    abortConnection = loseConnection  # noqa: N815 # Twisted's
+    @override
+    def abortConnection(self) -> None:
+        self._redis.clock.callLater(0, self.end, ConnectionAborted())
 
-    def end(self) -> None:
-        """Close the connection from Redis' side."""
+    def end(self, reason: Exception | None = None) -> None:
+        """Close the connection, from Redis' side unless *reason* says otherwise."""
         if self in self._redis.connections:
             self._redis.connections.remove(self)
-            self._protocol.connectionLost(Failure(ConnectionDone()))
+            self._protocol.connectionLost(Failure(reason or ConnectionDone()))
 
     def reply(self, *values: object) -> None:
         """Send replies to the client, with whatever else is sent in the same moment."""

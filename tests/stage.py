@@ -305,6 +305,7 @@ class Socket(Visitor):
 
     def _exchange(self) -> None:
         """Send what the library wants to send, let it read what has come and answer that."""
+        self.stage.turn()
         self._flush()
         new, self._read = self.raw[self._read :], len(self.raw)
         if new:

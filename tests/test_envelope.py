@@ -67,6 +67,14 @@ class ParseEventTests(SynchronousTestCase):
                 Event("update", b"{}", {}),
                 '{"event":"update","payload":{},"queued_at":1700000000000}',
             ),
+            (
+                Event("update", b'{"a":1,"queued_at":2}', {"a": 1, "queued_at": 2}),
+                '{"event":"update","payload":{"a":1,"queued_at":2}}',
+            ),
+            (
+                Event("update", b'{"queued_at":1}', {"queued_at": 1}),
+                '{"event":"update","payload":{"queued_at":1} ,"queued_at":2}\n',
+            ),
             (Event("update", b'"}"', "}"), '{"event":"update","payload":"}","x":{}}'),
             (Event("number", b"5", 5), '{"event":"number","payload":5}'),
             (Event("truth", b"true", True), '{"event":"truth","payload":true}'),

@@ -23,6 +23,7 @@ from flodgatt_tx.edge.readers import EVENTSOURCE, WEBSOCKET, Reader
 from flodgatt_tx.errors import UNAVAILABLE, UnavailableError
 from flodgatt_tx.feeds import Closed, Feed
 from flodgatt_tx.filtering import Relations
+from flodgatt_tx.framing import PLAIN
 from flodgatt_tx.keyword_filters import Filter
 from flodgatt_tx.viewer import ADMINISTRATOR, VIEW_FEEDS, Viewer
 from tests.fakes import MemoryMastodon
@@ -53,7 +54,8 @@ def arrive(
 ) -> Recorder:
     """Let a reader listen to a stream, without a transport."""
     recorder = Recorder()
-    reader = Reader(transport, viewer, recorder)
+    reader = Reader(transport, viewer, recorder, b"" if transport == WEBSOCKET else PLAIN)
+    reader.outlet = recorder
     stage.parts.api.subscriber.enter(reader)
     reader.ready = True
     subscribing = stage.parts.api.subscriber.subscribe(reader, kind, {"tag": tag})
@@ -64,8 +66,8 @@ def arrive(
 def heard(recorder: Recorder) -> list[tuple[str, str, Any]]:
     """Read what came over SSE: the event's name, the status's id, and what filters said."""
     events: list[tuple[str, str, Any]] = []
-    for frame in recorder.frames:
-        name, data = re.fullmatch(r"event: (.*)\ndata: (.*)\n\n", frame.decode()).groups()  # type: ignore[union-attr]
+    for frame in b"".join(recorder.frames).decode().split("\n\n")[:-1]:
+        name, data = re.fullmatch(r"event: (.*)\ndata: (.*)", frame).groups()  # type: ignore[union-attr]
         payload = json.loads(data)
         if isinstance(payload, dict):
             matches = [match["keyword_matches"] for match in payload["filtered"]]

@@ -30,15 +30,23 @@ FLOORS = (
     frozenset({"tap", "options", "server", "check"}),
     frozenset({"web", "entrance", "listeners", "shutdown"}),
     frozenset({"sse", "websocket"}),
+    frozenset({"event_stream"}),
     frozenset({"api"}),
     frozenset({"subscribing"}),
     frozenset({"broadcast", "login", "rechecks"}),
+    frozenset({"delivery"}),
     frozenset({"accounts", "readers", "judging", "feed_access"}),
-    frozenset({"pubsub", "presence", "mastodon", "metrics", "heartbeat", "namespace"}),
+    frozenset(
+        {
+            *{"pubsub", "presence", "mastodon", "metrics", "heartbeat", "namespace"},
+            *{"gaps", "readiness"},
+        }
+    ),
     frozenset(
         {
             *{"database", "redis", "batching", "link", "resolver"},
-            *{"trust", "environment", "logs", "rounds", "outlet", "process"},
+            *{"trust", "environment", "logs", "rounds", "outlet", "process", "handover"},
+            *{"dependency", "systemd"},
         }
     ),
 )

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from flodgatt_tx.edge.pubsub import PubSub, keep_subscribed
 from flodgatt_tx.edge.redis import Command
-from tests.fakes import MemoryRedis
+from tests.fakes import Heard, MemoryRedis
 
 
 class PubSubTestCase(SynchronousTestCase):
@@ -22,11 +22,11 @@ class PubSubTestCase(SynchronousTestCase):
         """Make a Redis that nobody uses."""
         self.clock = MemoryReactorClock()
         self.redis = MemoryRedis(self.clock)
-        self.heard: list[tuple[str, bytes]] = []
+        self.heard = Heard()
         self.gaps: list[set[str]] = []
         self.pubsub = PubSub(
             self.clock,
-            lambda channel, message: self.heard.append((channel, message)),
+            self.heard,
             lambda: self.gaps.append(self.redis.channels()),
         )
 
@@ -180,19 +180,59 @@ class MessageTests(PubSubTestCase):
 
     def test_trouble(self) -> None:
         """If a message cannot be delivered, the next one is all the same."""
-        pubsub = self.pubsub = PubSub(self.clock, lambda channel, message: self.trip(message))
+        self.heard = Heard(trouble=b"0")
+        self.pubsub = PubSub(self.clock, self.heard)
         self.connect()
         self.open("a")
         self.redis.publish("a", b"0")
         self.redis.publish("a", b"1")
         self.turn()
-        self.assertEqual([("", b"1")], self.heard)
+        self.assertEqual([("a", b"1")], self.heard)
         self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
-        self.assertEqual(1, len(pubsub))
+        self.assertEqual(1, len(self.pubsub))
 
-    def trip(self, message: bytes) -> None:
-        """Fail on a zero."""
-        self.heard.append((str(1 // int(message))[1:], message))
+    def test_trouble_after_reading(self) -> None:
+        """If what was read cannot be sent, what is read next is passed on all the same."""
+        self.patch(self.heard, "all_read", lambda: 1 // 0)
+        self.connect()
+        self.open("a")
+        self.redis.publish("a", b"1")
+        self.turn()
+        self.assertEqual([("a", b"1")], self.heard)
+        self.assertTrue(self.flushLoggedErrors(ZeroDivisionError))
+
+    def test_together(self) -> None:
+        """It is told when all that was read in one go has been passed on."""
+        self.connect()
+        self.open("a")
+        self.heard.reads.clear()
+        [connection] = self.redis.connections
+        one = b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\n1\r\n"
+        connection.deliver(one * 3 + one[:5])
+        connection.deliver(one[5:])
+        self.assertEqual([3, 1], self.heard.reads)
+
+    def test_nonsense(self) -> None:
+        """What came before something that is no Redis counts; then the connection is given up."""
+        self.connect()
+        self.open("a")
+        [connection] = self.redis.connections
+        self.heard.reads.clear()
+        connection.deliver(b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\n1\r\n!nonsense\r\n")
+        self.assertEqual(([("a", b"1")], [1]), (self.heard, self.heard.reads))
+        self.turn()
+        self.assertNotIn(connection, self.redis.connections)
+
+    def test_paused(self) -> None:
+        """Redis is not read while there is too much to do, and then it is."""
+        self.pubsub.pauseProducing()
+        self.pubsub.resumeProducing()
+        self.connect()
+        [connection] = self.redis.connections
+        self.pubsub.pauseProducing()
+        self.assertEqual("paused", connection.producerState)
+        self.pubsub.resumeProducing()
+        self.assertEqual("producing", connection.producerState)
 
     def test_pieces(self) -> None:
         """A message may come byte by byte."""

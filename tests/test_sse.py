@@ -4,6 +4,10 @@ Clients that listen over Server-Sent Events, against a server in memory.
 
 from __future__ import annotations
 
+import gc
+import weakref
+from typing import Any
+
 from flodgatt_tx.edge.sse import PATIENCE
 from flodgatt_tx.errors import UNAVAILABLE, UnavailableError
 from tests.stage import API, StageTestCase, Visitor, status, viewer
@@ -362,10 +366,40 @@ class EndTests(EventSourceTestCase):
                 self.stage.turn()
         self.assert_nothing_left()
 
-    def test_keep_alive(self) -> None:
-        """After a stream has ended the connection serves again."""
+    def test_connection(self) -> None:
+        """The connection ends with its stream, and what is asked behind it is not answered."""
         client = self.listen()
-        self.stage.publish(KILL_ANN, "kill")
-        client.wire.clear()
+        before = client.raw
         client.request(f"{API}/health")
-        self.assertEqual((200, b"OK"), (client.status, client.body))
+        self.assertEqual(before, client.raw)
+        self.stage.publish(KILL_ANN, "kill")
+        self.assertEqual((True, True), (client.ended, client.closed))
+        self.assertEqual(before + b"0\r\n\r\n", client.raw)
+
+    def test_old_http(self) -> None:
+        """For HTTP/1.0 there are no chunks."""
+        client = self.stage.connect()
+        client.send(f"GET {API}/user?access_token=ann HTTP/1.0\r\n\r\n".encode())
+        self.stage.publish("timeline:1", "delete", "1")
+        self.stage.wait(15)
+        self.stage.publish(KILL_ANN, "kill")
+        body = client.raw.partition(b"\r\n\r\n")[2]
+        self.assertEqual(b":)\nevent: delete\ndata: 1\n\n:thump\n\n", body)
+        self.assertTrue(client.closed)
+
+    def test_nothing_kept(self) -> None:
+        """Of the request nothing is kept, not even until the garbage is collected."""
+        kept: list[weakref.ref[object]] = []
+        build = self.stage.parts.front.site.buildProtocol
+
+        def remember(address: Any) -> Any:
+            channel = build(address)
+            kept.append(weakref.ref(channel))
+            return channel
+
+        self.patch(self.stage.parts.front.site, "buildProtocol", remember)
+        gc.disable()
+        self.addCleanup(gc.enable)
+        client = self.listen()
+        self.assertEqual([None], [each() for each in kept])
+        client.hang_up()

@@ -45,6 +45,7 @@ class SubscriberTests(StageTestCase):
         self.subscriber = self.stage.parts.api.subscriber
         self.ear = Ear()
         self.reader = Reader(WEBSOCKET, viewer(1), self.ear)
+        self.reader.outlet = self.ear
         self.reader.ready = True
         self.subscriber.enter(self.reader)
         self.stage.turn()
@@ -194,6 +195,7 @@ class RecheckTests(StageTestCase):
         self.subscriber = self.stage.parts.api.subscriber
         self.ear = Ear()
         self.reader = Reader(WEBSOCKET, self.stage.mastodon.tokens["ann"], self.ear)
+        self.reader.outlet = self.ear
         self.reader.ready = True
 
     def test_entering(self) -> None:

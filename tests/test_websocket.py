@@ -571,7 +571,7 @@ class CloseTests(WebSocketTestCase):
         for code in (1000, 1001, 4000):
             socket = self.user()
             socket.protocol.send_close(code)
-            self.assertEqual(1000, socket.close_code)
+            self.assertEqual(code, socket.close_code)
             self.assertTrue(socket.closed)
         self.assert_nothing_left()
 

@@ -16,11 +16,15 @@ from twisted.web.http import Request
 from flodgatt_tx.edge.heartbeat import Heartbeat
 from flodgatt_tx.edge.login import Login
 from flodgatt_tx.edge.metrics import Metrics
+from flodgatt_tx.edge.outlet import Backlog
+from flodgatt_tx.edge.readiness import Readiness
 from flodgatt_tx.edge.subscribing import Subscriber
 from flodgatt_tx.errors import UNEXPECTED, RefusalError
 from flodgatt_tx.streams import PREFIX, kind_of_path
 
-_OTHER_PATHS = frozenset({"", PREFIX.rstrip("/"), f"{PREFIX}health", "/metrics", "/favicon.ico"})
+_OTHER_PATHS = frozenset(
+    {"", PREFIX.rstrip("/"), f"{PREFIX}health", f"{PREFIX}health/ready", "/metrics", "/favicon.ico"}
+)
 _REQUEST_ID = re.compile(r"[\w-]{1,200}", re.ASCII)
 
 
@@ -29,15 +33,18 @@ class Api:
     """
     The middle of the server, as its two doors see it.
 
-    *pings* and *thumps* are the heartbeats of WebSockets and of SSE.
+    *pings* and *thumps* are the heartbeats of WebSockets and of SSE; *backlog* counts what waits
+    for clients.
     """
 
     clock: Any
     login: Login
     subscriber: Subscriber
     metrics: Metrics
+    readiness: Readiness
     pings: Heartbeat
     thumps: Heartbeat
+    backlog: Backlog
 
 
 def shown_path(path: str) -> str:

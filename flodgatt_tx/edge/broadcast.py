@@ -8,16 +8,18 @@ other channels do not.
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from flodgatt_tx.edge.delivery import Delivery
 from flodgatt_tx.edge.judging import Judge, Parcel
 from flodgatt_tx.edge.metrics import Metrics
-from flodgatt_tx.edge.readers import Reader, Subscription, frame_for
+from flodgatt_tx.edge.readers import Reader, Subscription
 from flodgatt_tx.envelope import (
     FILTERS_CHANGED,
     KILL,
@@ -28,7 +30,7 @@ from flodgatt_tx.envelope import (
 )
 from flodgatt_tx.errors import RefusalError
 from flodgatt_tx.filtering import read_status
-from flodgatt_tx.streams import is_filtered
+from flodgatt_tx.streams import NOTIFICATION, is_filtered
 from flodgatt_tx.subscriptions import Subscriptions
 
 
@@ -51,27 +53,40 @@ class Broadcast:
     _log = Logger()
 
     def __init__(
-        self, judge: Judge, metrics: Metrics, filters_changed: Callable[[int], object]
+        self,
+        judge: Judge,
+        clock: IReactorTime,
+        metrics: Metrics,
+        filters_changed: Callable[[int], object],
     ) -> None:
         self.streams: Subscriptions[Subscription] = Subscriptions()
         self.systems: Subscriptions[Reader] = Subscriptions()
+        self.delivery = Delivery(clock, metrics, self._kill)
         self._judge = judge
         self._metrics = metrics
         self._filters_changed = filters_changed
         self._queues: dict[str, deque[_Waiting]] = {}
+        self._received = 0
+        self._hearing: dict[tuple[str, bool], list[Subscription]] = {}
 
     def published(self, channel: str, message: bytes) -> None:
-        """Take one message that Redis sent."""
-        self._metrics.messages_received.inc()
+        """Take one message that Redis sent; it leaves with the others when all have been read."""
+        self._received += 1
         try:
-            if readers := list(self.systems.hearing(channel)):
-                self._obey(parse_system_event(message), readers)
-            recipients = [each for each in self.streams.hearing(channel) if each.reader.ready]
-            if recipients:
-                self._pass_on(channel, parse_event(message), recipients)
+            if self.streams.hearing(channel):
+                self._pass_on(channel, parse_event(message))
+            elif readers := self.systems.hearing(channel):
+                self._obey(parse_system_event(message), list(readers))
         except BadEnvelopeError as error:
             self._drop("malformed")
             self._log.warn("{channel}: {error}", channel=channel, error=str(error))
+
+    def all_read(self) -> None:
+        """Send what was published: Redis has said all that it had to say for now."""
+        self._metrics.messages_received.inc(self._received)
+        self._received = 0
+        self._hearing.clear()
+        self.delivery.flush()
 
     def _obey(self, command: str, readers: Sequence[Reader]) -> None:
         if command == KILL:
@@ -80,14 +95,28 @@ class Broadcast:
         elif command == FILTERS_CHANGED:
             self._filters_changed(readers[0].viewer.account_id)
 
-    def _pass_on(self, channel: str, event: Event, recipients: list[Subscription]) -> None:
+    def _pass_on(self, channel: str, event: Event) -> None:
+        recipients = self._recipients(channel, event)
+        if not recipients:
+            return
         if event.is_status and is_filtered(channel):
             self._have_judged(channel, event, recipients)
         elif queue := self._queues.get(channel):
             queue.append(_Waiting([(event, recipients)]))
         else:
-            taken = [each for each in recipients if each.stream.takes(event.name, channel)]
-            self._deliver(event, taken)
+            self.delivery.put(event, recipients)
+
+    def _recipients(self, channel: str, event: Event) -> list[Subscription]:
+        """Find who gets an event; the same list for all such events that are read together."""
+        key = (channel, event.name == NOTIFICATION)
+        recipients = self._hearing.get(key)
+        if recipients is None:
+            recipients = self._hearing[key] = [
+                each
+                for each in self.streams.hearing(channel)
+                if each.reader.ready and each.stream.takes(event.name, channel)
+            ]
+        return recipients
 
     def _have_judged(self, channel: str, event: Event, recipients: list[Subscription]) -> None:
         status = read_status(event.value)
@@ -113,31 +142,13 @@ class Broadcast:
     def _settle(self, parcels: list[Parcel], channel: str, waiting: _Waiting) -> None:
         waiting.parcels = parcels
         queue = self._queues[channel]
-        settled: list[Parcel] = []
         while queue and queue[0].parcels is not None:
-            settled += queue.popleft().parcels or ()
+            for event, recipients in queue.popleft().parcels or ():
+                self.delivery.put(event, recipients)
         if not queue:
             del self._queues[channel]
-        for event, recipients in settled:
-            self._deliver(event, recipients)
-
-    def _deliver(self, event: Event, recipients: Iterable[Subscription]) -> None:
-        frames: dict[bytes, bytes] = {}
-        sent: Counter[str] = Counter()
-        for each in recipients:
-            reader = each.reader
-            if reader.ready and each.listening:
-                frame = frames.get(each.kind)
-                if frame is None:
-                    frame = frames[each.kind] = frame_for(each.kind, event)
-                try:
-                    reader.connection.send(frame)
-                except Exception:
-                    self._log.failure("an event could not be sent")
-                    self._kill(reader)
-                sent[reader.transport] += 1
-        for transport, count in sent.items():
-            self._metrics.messages_sent.labels(transport).inc(count)
+        # Others may have shared the question, and are told next.
+        self.delivery.flush_soon()
 
     def _kill(self, reader: Reader) -> None:
         """End a connection; whatever happens to it, the others are next."""

@@ -12,17 +12,19 @@ from typing import Any
 
 from twisted.internet.interfaces import IAddress, IDelayedCall
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
-from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel
 from twisted.web.server import Site
 from typing_extensions import override
+
+from flodgatt_tx.edge.handover import hand_over
 
 LARGEST_HEAD = 16 * 1024  # bytes, Node's and Twisted's
 TIMEOUT = 60  # seconds for the head of a request
 
+_END = b"\r\n\r\n"
 _UPGRADE = re.compile(rb"^upgrade:[^\r\n]*\bwebsocket\b", re.IGNORECASE | re.MULTILINE)
-_ORIGIN = re.compile(rb"\r\norigin:[^\r\n]*", re.IGNORECASE)
+# Every origin is welcome, also those that Autobahn cannot read, and extensions are declined.
+_IGNORED = re.compile(rb"\r\n(?:origin|sec-websocket-extensions):[^\r\n]*", re.IGNORECASE)
 _CONNECTION = re.compile(rb"^connection:[^\r\n]*\bupgrade\b", re.IGNORECASE | re.MULTILINE)
 
 
@@ -42,9 +44,10 @@ class Entrance(Protocol):
     def __init__(self, factory: EntranceFactory, address: IAddress) -> None:
         self._factory = factory
         self._address = address
-        self._head = b""
+        self._unread = b""
+        self._reading = False
         self._timeout: IDelayedCall | None = None
-        self._channel: HTTPChannel | None = None
+        self._channel: Any = None  # a `StreamingChannel`
 
     @override
     def connectionMade(self) -> None:
@@ -52,14 +55,29 @@ class Entrance(Protocol):
 
     @override
     def dataReceived(self, data: bytes) -> None:
+        self._unread += data
+        if not self._reading:
+            self._reading = True
+            while self._unread and self._read():
+                pass
+            self._reading = False
+
+    def _read(self) -> bool:
+        """Hand over what can be; return whether there may be more."""
         if self._channel and self._channel.requests:
-            self._channel.dataReceived(data)
-            return
-        self._head += data
-        end = self._head.find(b"\r\n\r\n")
-        if end >= 0 or len(self._head) > LARGEST_HEAD:
-            received, self._head = self._head, b""
-            self._hand_over(received, wants_websocket(received[: max(end, 0)]))
+            # A body; what comes behind it comes back when the request has been answered.
+            unread, self._unread = self._unread, b""
+            self._channel.dataReceived(unread)
+            return True
+        end = self._unread.find(_END)
+        if end < 0 and len(self._unread) <= LARGEST_HEAD:
+            return False
+        self._cancel_timeout()
+        if wants_websocket(self._unread[: max(end, 0)]):
+            self._hand_to_websocket()
+        else:
+            self._hand_to_site(end + len(_END) if end >= 0 else len(self._unread))
+        return True
 
     @override
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -67,32 +85,26 @@ class Entrance(Protocol):
         if self._channel:
             self._channel.connectionLost(reason)
 
-    def _hand_over(self, received: bytes, websocket: bool) -> None:
-        self._cancel_timeout()
-        if websocket:
-            self._hand_to_websocket(received)
-            return
+    def _hand_to_site(self, size: int) -> None:
+        head, self._unread = self._unread[:size], self._unread[size:]
         if self._channel is None:
             self._channel = self._factory.site.buildProtocol(self._address)
+            self._channel.behind = self.dataReceived
             self._channel.makeConnection(self.transport)
-        self._channel.dataReceived(received)
+        self._channel.dataReceived(head)
 
-    def _hand_to_websocket(self, received: bytes) -> None:
+    def _hand_to_websocket(self) -> None:
         transport: Any = self.transport
+        received, self._unread = self._unread, b""
         if self._channel is not None:
             # It was served over HTTP before; the channel shall not hear of it any more.
             self._channel.setTimeout(None)
             transport.unregisterProducer()
             self._channel = None
         protocol = self._factory.websockets.buildProtocol(self._address)
-        if isinstance(transport, ProtocolWrapper):
-            transport.wrappedProtocol = protocol
-        else:
-            transport.protocol = protocol
-        protocol.makeConnection(transport)
-        # Autobahn refuses origins that it cannot read; here every origin is welcome.
-        head, end, rest = received.partition(b"\r\n\r\n")
-        protocol.dataReceived(_ORIGIN.sub(b"", head) + end + rest)
+        hand_over(transport, protocol)
+        head, end, rest = received.partition(_END)
+        protocol.dataReceived(_IGNORED.sub(b"", head) + end + rest)
 
     def _give_up(self) -> None:
         self._timeout = None

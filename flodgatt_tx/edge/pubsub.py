@@ -5,10 +5,11 @@ One connection to Redis that hears everything anybody here listens to.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.application.internet import ClientService
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -16,31 +17,48 @@ from txredisapi import SubscriberProtocol
 from typing_extensions import override
 
 from flodgatt_tx.channels import Channels
+from flodgatt_tx.edge.gaps import Gaps
 from flodgatt_tx.edge.redis import Command, WatchedProtocol, keep_connected
 
-Deliver = Callable[[str, bytes], None]
 _MOST_CHANNELS = 1000  # in one go, so that neither Redis nor the reactor is held up
+
+
+class Hearer(Protocol):
+    """What is told of messages."""
+
+    def published(self, channel: str, message: bytes) -> None:
+        """Take one message."""
+        ...
+
+    def all_read(self) -> None:
+        """Take note that there are no more for now."""
+        ...
 
 
 class PubSub:
     """
     The channels that are subscribed; it outlives the connection to Redis.
 
-    *deliver* is given every message, with the channel as it was asked for: *prefix*, which
+    *hearer* is given every message, with the channel as it was asked for: *prefix*, which
     REDIS_NAMESPACE asks for, is put before the names that Redis sees. After a gap *reconnected*
-    is called, when everything that was subscribed is so again.
+    is called, when everything that was subscribed is so again. *gaps* measures them.
     """
 
     _log = Logger()
 
     def __init__(
-        self, reactor: Any, deliver: Deliver, reconnected: Callable[[], object] = lambda: None
+        self,
+        reactor: Any,
+        hearer: Hearer,
+        reconnected: Callable[[], object] = lambda: None,
+        gaps: Gaps | None = None,
     ) -> None:
         self.prefix = ""
         self._reactor = reactor
-        self._deliver = deliver
+        self._hearer = hearer
         self._reconnected = reconnected
         self._was_connected = False
+        self._gaps = gaps
         self._channels = Channels()
         self._waiting: dict[str, list[Deferred[None]]] = {}
         self._protocol: TimelineProtocol | None = None
@@ -83,11 +101,19 @@ class PubSub:
         if self._was_connected:
             self.when_open(self._channels).addCallback(lambda _: self._reconnected())
         self._was_connected = True
+        self.when_open(self._channels).addCallback(lambda _: self._all_open(protocol))
 
-    def redis_lost(self) -> None:
-        """Wait for the next connection."""
+    def redis_lost(self, good_until: float) -> None:
+        """Wait for the next connection; up to *good_until* this one was known to be good."""
         self._protocol = None
         self._channels.forget()
+        if self._gaps:
+            self._gaps.lost(good_until)
+
+    def _all_open(self, protocol: TimelineProtocol) -> None:
+        # It may have been lost again before it had come to that.
+        if self._gaps and protocol is self._protocol:
+            self._gaps.complete()
 
     def confirmed(self, channel: bytes) -> None:
         """Take note that Redis has subscribed us."""
@@ -103,9 +129,26 @@ class PubSub:
     def published(self, channel: bytes, message: bytes) -> None:
         """Pass a message on; whatever happens to it, the next one shall come through."""
         try:
-            self._deliver(self._name(channel), message)
+            self._hearer.published(self._name(channel), message)
         except Exception:
             self._log.failure("a message could not be delivered")
+
+    def all_read(self) -> None:
+        """Let what was published leave."""
+        try:
+            self._hearer.all_read()
+        except Exception:
+            self._log.failure("messages could not be delivered")
+
+    def pauseProducing(self) -> None:  # noqa: N802 # Twisted's
+        """Read no more from Redis for now."""
+        if self._protocol:
+            self._protocol.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:  # noqa: N802 # Twisted's
+        """Read on."""
+        if self._protocol:
+            self._protocol.transport.resumeProducing()
 
     def _name(self, channel: bytes) -> str:
         return channel.decode("utf-8", "replace").removeprefix(self.prefix)
@@ -138,6 +181,7 @@ class TimelineProtocol(WatchedProtocol, SubscriberProtocol):
     def __init__(self, clock: IReactorTime, commands: Sequence[Command], pubsub: PubSub) -> None:
         super().__init__(clock)
         self._greeting = commands
+        self._unanswered = len(commands)
         self._pubsub = pubsub
 
     @override
@@ -145,12 +189,16 @@ class TimelineProtocol(WatchedProtocol, SubscriberProtocol):
         super().connectionMade()
         for command in self._greeting:
             self.transport.write(self._build_command(*command))
-        self._pubsub.redis_ready(self)
+        if not self._unanswered:
+            self._pubsub.redis_ready(self)
 
     @override
     def connectionLost(self, why: Failure) -> None:
         super().connectionLost(why)
-        self._pubsub.redis_lost()
+        # What Redis had sent before it closed has been read. Else the peer, or the way to it, may
+        # have been gone long before that showed.
+        closed = why.check(ConnectionDone)
+        self._pubsub.redis_lost(self._clock.seconds() if closed else self.last_sign)
 
     def send(self, command: str, channels: Sequence[str]) -> None:
         """Send a command about *channels*, if there are any."""
@@ -158,16 +206,35 @@ class TimelineProtocol(WatchedProtocol, SubscriberProtocol):
             self.transport.write(self._build_command(command, *channels))
 
     @override
+    def dataReceived(self, data: bytes, unpause: bool = False) -> None:
+        try:
+            super().dataReceived(data, unpause)
+        finally:
+            self._pubsub.all_read()
+
+    @override
+    def tryConvertData(self, data: Any) -> Any:
+        return data  # it is wanted as it comes, and there is much of it
+
+    @override
+    def handleTransactionData(self, response: Any) -> Any:
+        return response  # a subscriber has no transactions
+
+    @override
     def replyReceived(self, reply: Any) -> None:
         match reply:
-            case [b"message", channel, message]:
+            case [b"message", bytes(channel), bytes(message)]:
                 self._pubsub.published(channel, message)
-            case [b"subscribe", channel, _]:
+            case [b"subscribe", bytes(channel), _]:
                 self._pubsub.confirmed(channel)
             case Exception():
                 # Without what was refused we would be deaf and not know it: begin anew.
                 self._log.error("Redis refused us: {reason}", reason=str(reply))
                 self.transport.loseConnection()
+            case _ if self._unanswered:
+                self._unanswered -= 1
+                if not self._unanswered:
+                    self._pubsub.redis_ready(self)
 
 
 def keep_subscribed(

@@ -8,7 +8,14 @@ from typing import Protocol
 
 from flodgatt_tx.edge.accounts import Account
 from flodgatt_tx.envelope import Event
-from flodgatt_tx.framing import encode_stream, frame_sse, frame_websocket
+from flodgatt_tx.framing import (
+    CHUNKED,
+    PLAIN,
+    encode_stream,
+    frame_chunk,
+    frame_sse,
+    frame_websocket,
+)
 from flodgatt_tx.streams import Stream
 from flodgatt_tx.viewer import Viewer
 
@@ -19,10 +26,6 @@ EVENTSOURCE = "eventsource"
 class Connection(Protocol):
     """What a transport does for its reader."""
 
-    def send(self, frame: bytes) -> None:
-        """Send bytes that are framed for this transport."""
-        ...
-
     def kill(self) -> None:
         """End because the viewer may not listen any more."""
         ...
@@ -32,19 +35,41 @@ class Connection(Protocol):
         ...
 
 
+class Sink(Protocol):
+    """What takes a reader's frames."""
+
+    def send(self, frame: bytes) -> None:
+        """Send bytes that are framed for the reader's transport."""
+        ...
+
+
 class Reader:
     """
     One client that is logged in.
 
-    It is *ready* while events may be sent to it, and *entered* while it is registered.
+    It is *ready* while events may be sent to its *outlet*, and *entered* while it is registered.
+    *framing* is how SSE is framed for it, and empty for a WebSocket.
     """
 
-    __slots__ = ("connection", "entered", "ready", "subscriptions", "transport", "viewer")
+    __slots__ = (
+        "connection",
+        "entered",
+        "framing",
+        "outlet",
+        "ready",
+        "subscriptions",
+        "transport",
+        "viewer",
+    )
 
-    def __init__(self, transport: str, viewer: Viewer, connection: Connection) -> None:
+    def __init__(
+        self, transport: str, viewer: Viewer, connection: Connection, framing: bytes = b""
+    ) -> None:
         self.transport = transport
+        self.framing = framing
         self.viewer = viewer
         self.connection = connection
+        self.outlet: Sink | None = None
         self.ready = False
         self.entered = False
         self.subscriptions: dict[tuple[str | int, ...], Subscription] = {}
@@ -63,11 +88,13 @@ class Subscription:
     def __init__(self, reader: Reader, stream: Stream) -> None:
         self.reader = reader
         self.stream = stream
-        self.kind = encode_stream(stream.name) if reader.transport == WEBSOCKET else b""
+        self.kind = reader.framing or encode_stream(stream.name)
         self.account: Account | None = None
         self.listening = False
 
 
 def frame_for(kind: bytes, event: Event) -> bytes:
-    """Write an event for a kind of subscription: the name of a WebSocket's stream, or SSE."""
-    return frame_websocket(event, kind) if kind else frame_sse(event)
+    """Write an event for a kind of subscription: a framing of SSE, or a WebSocket stream's name."""
+    if kind == CHUNKED:
+        return frame_chunk(frame_sse(event))
+    return frame_sse(event) if kind == PLAIN else frame_websocket(event, kind)

@@ -20,7 +20,7 @@ from twisted.internet.ssl import optionsForClientTLS
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from txredisapi import RedisError, RedisProtocol
+from txredisapi import InvalidData, RedisError, RedisProtocol
 from typing_extensions import override
 
 from flodgatt_tx.edge.trust import trust_root
@@ -59,7 +59,8 @@ class WatchedProtocol(RedisProtocol):
     """
     A connection that ends itself if Redis falls silent, which TCP alone would notice after hours.
 
-    It asks for a sign of life now and then; anything that comes is one.
+    It asks for a sign of life now and then; anything that comes is one. *last_sign* is when the
+    last one came.
     """
 
     _log = Logger()
@@ -67,6 +68,8 @@ class WatchedProtocol(RedisProtocol):
     def __init__(self, clock: IReactorTime) -> None:
         super().__init__(charset=None, convertNumbers=False)
         self._silent = False
+        self._clock = clock
+        self.last_sign: float = clock.seconds()
         self._watching = LoopingCall(self._watch)
         self._watching.clock = clock
 
@@ -78,7 +81,12 @@ class WatchedProtocol(RedisProtocol):
     @override
     def dataReceived(self, data: bytes, unpause: bool = False) -> None:
         self._silent = False
-        super().dataReceived(data, unpause)
+        self.last_sign = self._clock.seconds()
+        try:
+            super().dataReceived(data, unpause)
+        except InvalidData:
+            self._log.error("what answers does not speak as Redis does")
+            self.transport.abortConnection()
 
     @override
     def connectionLost(self, why: Failure) -> None:

@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from twisted.application.service import IService
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamServerEndpoint
 
 from flodgatt_tx.edge.accounts import Accounts
 from flodgatt_tx.edge.api import Api
 from flodgatt_tx.edge.broadcast import Broadcast
 from flodgatt_tx.edge.database import Pool
+from flodgatt_tx.edge.dependency import COMMANDS, SUBSCRIPTIONS, Dependency
 from flodgatt_tx.edge.entrance import EntranceFactory
 from flodgatt_tx.edge.feed_access import FeedAccess
+from flodgatt_tx.edge.gaps import Gaps
 from flodgatt_tx.edge.heartbeat import Heartbeat
 from flodgatt_tx.edge.judging import Judge
 from flodgatt_tx.edge.listeners import Listeners
@@ -24,15 +27,20 @@ from flodgatt_tx.edge.login import Login
 from flodgatt_tx.edge.mastodon import Mastodon, MastodonDatabase
 from flodgatt_tx.edge.metrics import Metrics
 from flodgatt_tx.edge.namespace import NamespacedServices
+from flodgatt_tx.edge.outlet import Backlog
 from flodgatt_tx.edge.presence import Presence, keep_present
 from flodgatt_tx.edge.pubsub import PubSub, keep_subscribed
+from flodgatt_tx.edge.readers import Reader
+from flodgatt_tx.edge.readiness import Readiness
 from flodgatt_tx.edge.rechecks import Rechecks
-from flodgatt_tx.edge.redis import greeting, redis_endpoint
+from flodgatt_tx.edge.redis import Command, greeting, redis_endpoint
 from flodgatt_tx.edge.shutdown import Shutdown
 from flodgatt_tx.edge.subscribing import Subscriber
+from flodgatt_tx.edge.systemd import Notifier
 from flodgatt_tx.edge.web import StreamingApi, StreamingSite
 from flodgatt_tx.edge.websocket import StreamingSocketFactory
 from flodgatt_tx.settings import Settings
+from flodgatt_tx.wheel import Wheel
 
 PING_PERIOD = 30  # seconds, WebSocket
 THUMP_PERIOD = 15  # seconds, SSE
@@ -43,7 +51,7 @@ class Parts:
     """
     The parts of a server that know neither where PostgreSQL is nor where Redis is.
 
-    Those that are *timed* have something to do by themselves.
+    Those that are *timed* have something to do by themselves; *readers* are all who are logged in.
     """
 
     metrics: Metrics
@@ -51,6 +59,7 @@ class Parts:
     presence: Presence
     api: Api
     front: EntranceFactory
+    readers: Wheel[Reader]
     timed: Sequence[IService]
 
 
@@ -65,23 +74,31 @@ def make_parts(reactor: Any, mastodon: Mastodon, domain_blocks_age: int = 30) ->
     accounts = Accounts(mastodon, feed_access, reactor, domain_blocks_age)
     rechecks = Rechecks(mastodon, accounts.refresh, reactor)
     judge = Judge(mastodon, feed_access, reactor)
-    broadcast = Broadcast(judge, metrics, accounts.reload)
+    broadcast = Broadcast(judge, reactor, metrics, accounts.reload)
+    redis = Dependency("Redis", reactor, SUBSCRIPTIONS, COMMANDS)
+    readiness = Readiness(reactor, metrics)
+    readiness.add(redis)
+    gaps = Gaps(reactor, metrics, redis)
     # After a gap all is asked for that may have been announced while nobody heard it.
-    pubsub = PubSub(reactor, broadcast.published, rechecks.hurry)
-    presence = Presence(reactor)
+    pubsub = PubSub(reactor, broadcast, rechecks.hurry, gaps)
+    broadcast.delivery.producer = pubsub
+    presence = Presence(reactor, redis)
     metrics.watch("redis_subscriptions", "Channels subscribed in Redis", pubsub.__len__)
     api = Api(
         clock=reactor,
         login=Login(mastodon, reactor),
         subscriber=Subscriber(mastodon, accounts, rechecks, pubsub, presence, broadcast, metrics),
         metrics=metrics,
+        readiness=readiness,
         pings=Heartbeat(PING_PERIOD, reactor),
         thumps=Heartbeat(THUMP_PERIOD, reactor),
+        backlog=Backlog(),
     )
     site = StreamingSite(StreamingApi(api), reactor)
     front = EntranceFactory(reactor, site, StreamingSocketFactory(api))
     timed: list[IService] = [presence, accounts, feed_access, rechecks, api.pings, api.thumps]
-    return Parts(metrics, pubsub, presence, api, front, timed)
+    timed += [gaps, readiness]
+    return Parts(metrics, pubsub, presence, api, front, rechecks.items, timed)
 
 
 def make_server(
@@ -102,12 +119,27 @@ def make_server(
     watch("pg_pool_total_connections", "Connections to PostgreSQL", lambda: pool.total)
     watch("pg_pool_idle_connections", "Connections with nothing to do", lambda: pool.idle)
     watch("pg_pool_waiting_queries", "Queries without a connection", lambda: pool.waiting)
+    parts.api.readiness.add(
+        pool.dependency, lambda: Deferred.fromCoroutine(pool.query("SELECT 1", {}))
+    )
     redis = _redis_services(reactor, settings, mastodon, parts)
     listeners = Listeners(reactor, places, parts.front, fail)
-    hearts = (parts.api.pings, parts.api.thumps)
-    shutdown = Shutdown(reactor, listeners.stop_listening, hearts)
+    notifier = Notifier(reactor, lambda: _status(parts))
+
+    def close() -> int:
+        parts.api.readiness.leaving = True
+        notifier.leave()
+        listeners.stop_listening()
+        return parts.api.login.close()
+
+    shutdown = Shutdown(reactor, close, parts.readers, settings.drain_seconds)
     # Who reads that it listens may send a signal at once.
-    return [pool, redis, *parts.timed, shutdown, listeners]
+    return [pool, redis, *parts.timed, shutdown, listeners, notifier]
+
+
+def _status(parts: Parts) -> str:
+    missing = parts.api.readiness.missing
+    return f"{len(parts.readers)} clients{'; without ' if missing else ''}{', '.join(missing)}"
 
 
 def _redis_services(
@@ -115,7 +147,8 @@ def _redis_services(
 ) -> NamespacedServices:
     pubsub, presence = parts.pubsub, parts.presence
     endpoint = redis_endpoint(reactor, settings.redis, settings.extra_ca_certs)
-    hello = greeting(settings.redis)
+    # An answer to the last is the sign that Redis serves us.
+    hello: list[Command] = [*greeting(settings.redis), ("PING",)]
     namespace = settings.redis.namespace
     if namespace and settings.redis.namespace_forced:
         pubsub.prefix = presence.prefix = f"{namespace}:"

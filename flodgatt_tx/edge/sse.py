@@ -1,5 +1,5 @@
 """
-One client that listens over Server-Sent Events.
+A request for a stream of Server-Sent Events.
 
     GET /api/v1/streaming/user          HTTP/1.1 200 OK
     Authorization: Bearer TOKEN         Content-Type: text/event-stream
@@ -19,7 +19,8 @@ from twisted.web.http import Request
 
 from flodgatt_tx.credentials import find_token
 from flodgatt_tx.edge.api import Api, header
-from flodgatt_tx.edge.outlet import Outlet
+from flodgatt_tx.edge.event_stream import EventStream
+from flodgatt_tx.edge.handover import hand_over
 from flodgatt_tx.edge.readers import EVENTSOURCE, Reader
 from flodgatt_tx.errors import (
     INVALID_TOKEN,
@@ -28,16 +29,16 @@ from flodgatt_tx.errors import (
     UnauthorizedError,
     UnavailableError,
 )
-from flodgatt_tx.framing import SSE_HEARTBEAT, SSE_HELLO
+from flodgatt_tx.framing import CHUNKED, PLAIN, SSE_HELLO
 from flodgatt_tx.streams import check_scopes, open_stream
 
 # How long a client waits for Redis before it is told to come back later; seconds.
 PATIENCE = 15
 
 
-class EventStream:
+class StreamRequest:
     """
-    The life of one request for a stream, until the client leaves or is sent away.
+    The life of one request for a stream, until it is open or the client leaves or is sent away.
 
     `open` fails as the client shall be refused; once it has succeeded, events follow.
     """
@@ -48,7 +49,6 @@ class EventStream:
         self._reader: Reader | None = None
         self._opening: Deferred[None] | None = None
         self._refusal: RefusalError | None = None
-        self._outlet = Outlet(request.write, self._overflow)
         request.notifyFinish().addBoth(self._finished)
 
     def open(self, kind: str, parameters: Mapping[str, str]) -> Deferred[None]:
@@ -62,74 +62,43 @@ class EventStream:
         return self._opening.addErrback(self._explain)
 
     async def _open(self, kind: str, parameters: Mapping[str, str]) -> None:
+        request = self._request
         viewer = await self._api.login.viewer(
             find_token(
-                header(self._request, b"authorization"),
+                header(request, b"authorization"),
                 parameters.get("access_token"),
-                header(self._request, b"sec-websocket-protocol"),
+                header(request, b"sec-websocket-protocol"),
             )
         )
         check_scopes(kind, viewer)
-        if self._request.method == b"HEAD":
+        if request.method == b"HEAD":
             open_stream(kind, parameters, viewer)
             self._set_headers()
             return
-        self._reader = Reader(EVENTSOURCE, viewer, self)
+        framing = CHUNKED if request.clientproto == b"HTTP/1.1" else PLAIN
+        self._reader = Reader(EVENTSOURCE, viewer, self, framing)
         self._api.subscriber.enter(self._reader)
         subscribing = Deferred.fromCoroutine(
             self._api.subscriber.subscribe(self._reader, kind, parameters)
         )
         await subscribing.addTimeout(PATIENCE, self._api.clock)
         self._set_headers()
-        self._request.registerProducer(self._outlet, True)
-        self._request.write(SSE_HELLO)
-        self._reader.ready = True
-        self._api.thumps.add(self)
-
-    def send(self, frame: bytes) -> None:
-        """Send one event."""
-        self._outlet.send(frame)
-
-    def beat(self) -> None:
-        """Send a comment, which clients ignore and proxies do not."""
-        self._outlet.send(SSE_HEARTBEAT)
+        request.write(SSE_HELLO)
+        reader, self._reader = self._reader, None
+        take_over(request, EventStream(self._api, reader))
 
     def kill(self) -> None:
-        """
-        End the stream; a client that still waits for its first byte is refused.
-
-        What waits for a client that does not read is not for it any more: it is cut off.
-        """
-        if self._outlet.blocked:
-            self._abort()
-        else:
-            self._end(UnauthorizedError(INVALID_TOKEN))
+        """Refuse the client, which still waits for its first byte."""
+        self._refuse(UnauthorizedError(INVALID_TOKEN))
 
     def go_away(self) -> None:
-        """End the stream and the connection that it came over."""
-        # Once it is finished, a request knows its channel no more.
-        channel = self._request.channel
-        self._request.setHeader(b"connection", b"close")
-        self._end(UnavailableError(UNAVAILABLE))
-        channel.loseConnection()
+        """Send the client elsewhere."""
+        self._refuse(UnavailableError(UNAVAILABLE))
 
-    def _end(self, refusal: RefusalError) -> None:
+    def _refuse(self, refusal: RefusalError) -> None:
         if opening := self._still_opening():
             self._refusal = refusal
             opening.cancel()
-        else:
-            self._request.unregisterProducer()
-            self._request.finish()
-
-    def _overflow(self) -> None:
-        self._api.metrics.slow_readers.labels(EVENTSOURCE).inc()
-        self._abort()
-
-    def _abort(self) -> None:
-        if self._reader:
-            self._reader.ready = False
-        transport: Any = self._request.transport
-        transport.abortConnection()
 
     def _set_headers(self) -> None:
         self._request.setHeader(b"content-type", b"text/event-stream")
@@ -156,7 +125,25 @@ class EventStream:
         return None if opening is None or opening.called else opening
 
     def _leave(self) -> None:
-        self._api.thumps.discard(self)
         if self._reader:
             self._api.subscriber.leave(self._reader)
             self._reader = None
+
+
+def take_over(request: Any, stream: EventStream) -> None:
+    """
+    Give the connection of a *request*, whose response has begun, to the *stream*.
+
+    The request and its channel are let go of, without the circles that would keep them.
+    """
+    channel = request.channel
+    transport = channel.transport
+    channel.site.log(request)
+    channel.setTimeout(None)
+    transport.unregisterProducer()
+    # HTTP stops reading where requests come faster than they are answered.
+    transport.resumeProducing()
+    channel.requests.clear()
+    request.notifications.clear()
+    request.channel = request.transport = channel.transport = channel.behind = None
+    hand_over(transport, stream)

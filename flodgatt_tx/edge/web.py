@@ -20,7 +20,7 @@ from typing_extensions import override
 
 from flodgatt_tx.edge.api import Api, header, refusal_of, request_id, shown_path
 from flodgatt_tx.edge.metrics import CONTENT_TYPE
-from flodgatt_tx.edge.sse import EventStream
+from flodgatt_tx.edge.sse import StreamRequest
 from flodgatt_tx.errors import (
     METHOD_NOT_ALLOWED,
     UNKNOWN_CHANNEL,
@@ -53,6 +53,7 @@ class StreamingApi(Resource):
             "/favicon.ico": self._favicon,
             "/metrics": self._metrics,
             f"{PREFIX}health": self._health,
+            f"{PREFIX}health/ready": self._ready,
         }
 
     @override
@@ -95,11 +96,16 @@ class StreamingApi(Resource):
     def _health(self, request: Request, parameters: Mapping[str, str]) -> bytes:
         return _text(request, b"text/plain", b"OK")
 
+    def _ready(self, request: Request, parameters: Mapping[str, str]) -> bytes:
+        if not self._api.readiness.ready:
+            request.setResponseCode(503)
+        return _text(request, b"application/json", orjson.dumps(self._api.readiness.report()))
+
     def _metrics(self, request: Request, parameters: Mapping[str, str]) -> bytes:
         return _text(request, CONTENT_TYPE.encode(), self._api.metrics.render())
 
     def _stream(self, request: Request, kind: str, parameters: Mapping[str, str]) -> int:
-        opening = EventStream(self._api, request).open(kind, parameters)
+        opening = StreamRequest(self._api, request).open(kind, parameters)
         opening.addCallback(lambda _: request.finish() if request.method == b"HEAD" else None)
         opening.addErrback(self._fail, request)
         return NOT_DONE_YET
@@ -143,12 +149,24 @@ class _Request(SiteRequest):
         pass
 
 
+class StreamingChannel(HTTPChannel):
+    """Gives what came *behind* a request to who decides whether it is HTTP at all."""
+
+    behind: Callable[[bytes], None] | None = None
+
+    @override
+    def setLineMode(self, extra: bytes = b"") -> None:
+        super().setLineMode()  # type: ignore[no-untyped-call] # Twisted's
+        if extra and self.behind:
+            self.behind(extra)
+
+
 class StreamingSite(Site):
     """The HTTP server; it logs requests without what may hold a token."""
 
     _log = Logger()
     # Twisted's own would look for HTTP/2, which a proxy in front speaks for us.
-    protocol = HTTPChannel  # type: ignore[assignment] # a class is a factory, too
+    protocol = StreamingChannel  # type: ignore[assignment] # a class is a factory, too
     displayTracebacks = False  # noqa: N815 # Twisted's
     noisy = False
 

@@ -20,7 +20,7 @@ from typing_extensions import override
 from flodgatt_tx.commands import Subscribe, parse_command
 from flodgatt_tx.credentials import find_token, subprotocols
 from flodgatt_tx.edge.api import Api, refusal_of, request_id, shown_path
-from flodgatt_tx.edge.outlet import Outlet
+from flodgatt_tx.edge.outlet import Outlet, open_outlet
 from flodgatt_tx.edge.readers import WEBSOCKET, Reader
 from flodgatt_tx.errors import NOT_UNSUBSCRIBED, UNEXPECTED, RefusalError
 from flodgatt_tx.framing import PING, frame_error
@@ -130,9 +130,9 @@ class StreamingSocket(WebSocketServerProtocol):
             return  # the client left while its token was looked up
         for name in _HANDSHAKE:
             self.__dict__.pop(name, None)
-        self._outlet = Outlet(self.transport.write, self._overflow)
-        self.registerProducer(self._outlet, True)
+        self._outlet = open_outlet(self.transport, self._api.backlog, self._overflow)
         parameters, self._parameters = self._parameters, {}
+        self._reader.outlet = self._outlet
         self._reader.ready = True
         self._api.subscriber.enter(self._reader)
         self._api.pings.add(self)
@@ -170,6 +170,7 @@ class StreamingSocket(WebSocketServerProtocol):
             pending.cancel()
         self._api.pings.discard(self)
         reader, self._reader = self._reader, None
+        self._outlet = None
         if reader:
             self._api.subscriber.leave(reader)
 
@@ -180,10 +181,10 @@ class StreamingSocket(WebSocketServerProtocol):
         # Nothing may follow a close frame, whoever was the first to close.
         if self._reader:
             self._reader.ready = False
-        super().sendCloseFrame(code, reasonUtf8, isReply)
+        # The client's own code is answered, but not its words.
+        super().sendCloseFrame(code, None if isReply else reasonUtf8, isReply)
 
-    def send(self, frame: bytes) -> None:
-        """Send one event."""
+    def _send(self, frame: bytes) -> None:
         if self._outlet:
             self._outlet.send(frame)
 
@@ -192,7 +193,7 @@ class StreamingSocket(WebSocketServerProtocol):
         if self._alive:
             self._alive = False
             if self.state == self.STATE_OPEN:
-                self.send(PING)
+                self._send(PING)
         else:
             self.transport.abortConnection()
 
@@ -209,8 +210,9 @@ class StreamingSocket(WebSocketServerProtocol):
 
     def _overflow(self) -> None:
         self._api.metrics.slow_readers.labels(WEBSOCKET).inc()
+        # It goes behind the frames that the transport has begun with; if they are not read soon,
+        # Autobahn drops the connection.
         self.sendCloseFrame(_TRY_AGAIN_LATER)
-        self.transport.abortConnection()
 
     def go_away(self) -> None:
         """Close with the code that brings clients back."""
@@ -226,14 +228,14 @@ class StreamingSocket(WebSocketServerProtocol):
         try:
             self._api.subscriber.unsubscribe(reader, kind, parameters)
         except RefusalError:
-            self.send(frame_error(NOT_UNSUBSCRIBED, None))
+            self._send(frame_error(NOT_UNSUBSCRIBED, None))
 
     def _refuse(self, failure: Failure) -> None:
         if failure.check(CancelledError):
             return
         refusal = refusal_of(failure, self._log)
         if self.state == self.STATE_OPEN:
-            self.send(frame_error(refusal.message, refusal.status))
+            self._send(frame_error(refusal.message, refusal.status))
 
     def _owned(self, pending: Deferred[Any]) -> Deferred[Any]:
         """Keep what is under way, to end it with the connection."""
@@ -260,6 +262,7 @@ class StreamingSocketFactory(WebSocketServerFactory):
             failByDrop=False,  # tell a client what it did wrong instead of cutting it off
             openHandshakeTimeout=HANDSHAKE_TIMEOUT,
             closeHandshakeTimeout=CLOSE_TIMEOUT,
+            echoCloseCodeReason=True,
             maxFramePayloadSize=LARGEST_MESSAGE,
             maxMessagePayloadSize=LARGEST_MESSAGE,
         )
