@@ -1,6 +1,7 @@
 # make run    a small Mastodon in a box: own Redis, own PostgreSQL, sample people, this server
 # make test   the tests          make lint   ruff and mypy          make clean   as after cloning
 # make coverage   what the unit tests leave untested
+# make chaos      what readers notice while everything around the server breaks; CHAOS=short for less
 # make fuzz   hostile bytes for FUZZ_SECONDS on each way in; see fuzz/README.md
 #
 # The Python is another one with `make PYTHON=python3.13 …`; `make clean` before changing it.
@@ -15,7 +16,7 @@ EDITABLE := --config-settings editable_mode=compat
 # Those that need nothing but memory.
 UNIT_TESTS := $(patsubst tests/%.py,tests.%,$(wildcard tests/test_*.py))
 
-.PHONY: run test lint coverage fuzz clean
+.PHONY: run test lint coverage fuzz chaos clean
 
 run: .venv/server-installed
 	@$(BIN)/python -m flodgatt_tx.demo.programs
@@ -40,6 +41,10 @@ fuzz: .venv/fuzz-installed
 	    echo "$$target:"; \
 	    $(BIN)/python -m fuzz $$target -max_total_time=$(FUZZ_SECONDS) -timeout=20 -verbosity=0 || exit 1; \
 	done
+
+chaos: .venv/tests-installed
+	@$(BIN)/python -m flodgatt_tx.demo.programs
+	$(BIN)/python -m chaos --json build/chaos.json $(if $(filter short,$(CHAOS)),--short)
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
