@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 _MOST_AGE = 3600  # seconds
+_MOST_DRAIN = 3600  # seconds
 LOG_LEVELS = ("trace", "debug", "info", "warn", "error", "fatal", "silent")
 
 
@@ -56,6 +57,7 @@ class Settings:
     redis: RedisSettings
     extra_ca_certs: str | None
     domain_blocks_age: int
+    drain_seconds: int
     effective: Mapping[str, tuple[str, str]]
     warnings: tuple[str, ...]
 
@@ -91,6 +93,7 @@ def load(
         domain_blocks_age=lookup.number(
             "FLODGATT_DOMAIN_BLOCKS_AGE", default=30, least=1, most=_MOST_AGE
         ),
+        drain_seconds=lookup.number("FLODGATT_DRAIN_SECONDS", default=8, least=1, most=_MOST_DRAIN),
         effective=lookup.effective,
         warnings=tuple(lookup.warnings),
     )

@@ -54,6 +54,12 @@ VARIABLES = (
         "seconds that the domains which an account blocks may be old",
         "30",
     ),
+    Variable(
+        "FLODGATT_DRAIN_SECONDS",
+        "drain-seconds",
+        "seconds over which clients are sent away when the server goes down",
+        "8",
+    ),
     Variable("DATABASE_URL", "database-url", "where PostgreSQL is; wins over DB_*", secret=True),
     Variable("DB_HOST", "db-host", "host of PostgreSQL, or folder of its socket", "localhost"),
     Variable("DB_PORT", "db-port", "port of PostgreSQL", "5432"),

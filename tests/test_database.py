@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from flodgatt_tx.database_settings import DatabaseSettings
@@ -195,9 +195,28 @@ class PoolTests(SynchronousTestCase):
             self.failureResultOf(each, UnavailableError)
         self.assertEqual((0, 0, 0), self.counts())
 
+    def test_whole_time(self) -> None:
+        """Who asks waits for the deadline at most, for a connection and an answer together."""
+        self.postgres.slow = True
+        asked = [self.asking("one") for _ in range(3)]
+        for link in self.postgres.links:
+            link.go_on()  # connected
+        self.clock.advance(DEADLINE - 1)
+        self.postgres.links[0].go_on()
+        self.clock.advance(0)
+        self.successResultOf(asked[0])
+        self.clock.advance(1)
+        self.failureResultOf(asked[2], UnavailableError)
+        # The statement goes on, and its connection serves others.
+        self.assertEqual((2, 0, 0), self.counts())
+        self.postgres.links[0].go_on()
+        self.assertEqual((2, 1, 0), self.counts())
+        self.failureResultOf(asked[1], UnavailableError)
+
     def test_refused(self) -> None:
         """A statement that PostgreSQL refuses leaves its connection as it was."""
         self.failureResultOf(self.asking("bad"), SqlError)
+        self.assertTrue(self.pool.dependency.up)
         self.assertEqual((1, 1, 0), self.counts())
 
     def test_restarted(self) -> None:
@@ -237,6 +256,7 @@ class PoolTests(SynchronousTestCase):
         [link] = self.postgres.links
         link.ended(link)  # type: ignore[arg-type] # it behaves as a Link
         self.assertEqual((0, 0, 0), self.counts())
+        self.assertIsNone(self.pool.dependency.heard)  # whether all is well is to be asked
         link.ended(link)  # type: ignore[arg-type] # and twice is once
         self.ask()
         self.assertEqual(2, len(self.postgres.links))
@@ -247,11 +267,19 @@ class PoolTests(SynchronousTestCase):
         with capturedLogs() as events:
             for _ in range(3):
                 self.failureResultOf(self.asking("one"), UnavailableError)
+                self.assertFalse(self.pool.dependency.up)
+                self.clock.advance(1.5)
             self.postgres.up = True
             for _ in range(3):
                 self.ask()
-        said = [event["log_format"] for event in events]
-        self.assertEqual(["PostgreSQL does not answer: {reason}", "PostgreSQL answers again"], said)
+                self.clock.advance(1.5)
+        self.assertEqual(
+            [
+                "PostgreSQL does not answer: connection refused",
+                "PostgreSQL answers again, after 4.5 s",
+            ],
+            [formatEvent(event) for event in events],
+        )
         self.assertEqual((1, 1, 0), self.counts())
 
     def test_reasons(self) -> None:
@@ -263,10 +291,12 @@ class PoolTests(SynchronousTestCase):
         self.assertEqual("connection refused", str(failure.value))
 
     def test_stopped(self) -> None:
-        """When the pool stops, what is under way fails, and nothing is left."""
+        """When the pool stops, what is under way fails, nothing is left, and nobody complains."""
         self.postgres.slow = True
         asked = [self.asking("one") for _ in range(2)]
-        self.pool.stopService()
+        with capturedLogs() as events:
+            self.pool.stopService()
+        self.assertEqual([], list(events))
         for each in asked:
             self.failureResultOf(each, UnavailableError)
         self.assertEqual((0, 0, 0), self.counts())
@@ -291,9 +321,19 @@ class PoolTests(SynchronousTestCase):
                 "dbname": "db",
                 "sslmode": "disable",
                 "application_name": "",
+                "keepalives_idle": "30",
+                "keepalives_interval": "10",
+                "keepalives_count": "3",
+                "tcp_user_timeout": "30000",
             },
             self.postgres.links[0].parameters,
         )
+
+    def test_own_keepalive(self) -> None:
+        """How soon a peer that has vanished is noticed can be set in DATABASE_URL."""
+        self.pool = self.make_pool(extra={"keepalives_idle": "5"})
+        self.ask()
+        self.assertEqual("5", self.postgres.links[0].parameters["keepalives_idle"])
 
     def test_addresses(self) -> None:
         """Host names are resolved by Twisted, for libpq would block."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import psycopg2
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -92,7 +92,8 @@ class LinkTests(SynchronousTestCase):
     def test_rows(self) -> None:
         """A statement has rows."""
         running = self.running()
-        self.assertEqual([("SELECT %(x)s", {"x": 1})], self.connection.asked)
+        limited = "SET LOCAL statement_timeout = 14000; SELECT %(x)s"
+        self.assertEqual([(limited, {"x": 1})], self.connection.asked)
         self.finish([(1,)])
         self.assertEqual([(1,)], self.successResultOf(running))
         self.assertFalse(self.link.closed)
@@ -129,6 +130,13 @@ class LinkTests(SynchronousTestCase):
             self.finish(error)
             failure = self.failureResultOf(running, BrokenLinkError)
             self.assertEqual((text, True), (str(failure.value), self.link.closed))
+
+    def test_too_slow(self) -> None:
+        """A statement that PostgreSQL itself gives up leaves a good connection."""
+        running = self.running()
+        self.finish(CancelledError())  # what txpostgres makes of SQLSTATE 57014
+        self.failureResultOf(running, DeadlineError)
+        self.assertFalse(self.link.closed)
 
     def test_deadline(self) -> None:
         """What takes too long is ended by closing the connection."""

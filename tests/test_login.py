@@ -4,7 +4,7 @@ From a token to its viewer.
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -34,6 +34,17 @@ class LoginTests(SynchronousTestCase):
     def login(self, token: str) -> Deferred[Viewer]:
         """Log in."""
         return Deferred.fromCoroutine(self.logins.viewer(token))
+
+    def test_closed(self) -> None:
+        """Once it is closed nobody gets in: neither who waits nor who comes, but for who left."""
+        self.mastodon.held = []
+        waiting, left = self.login("token1"), self.login("token2")
+        left.cancel()
+        self.failureResultOf(left, CancelledError)
+        self.assertEqual(1, self.logins.close())
+        self.failureResultOf(waiting, UnavailableError)
+        self.failureResultOf(self.login("token3"), UnavailableError)
+        self.mastodon.let_go()
 
     def test_viewer(self) -> None:
         """A token leads to its owner."""

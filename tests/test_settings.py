@@ -123,6 +123,13 @@ class LoadTests(SynchronousTestCase):
         self.assertEqual("development", settings.environment)
         self.assertIsNone(given().extra_ca_certs)
 
+    def test_drain_seconds(self) -> None:
+        """Going down takes eight seconds at most, or what is set."""
+        self.assertEqual(8, given().drain_seconds)
+        self.assertEqual(25, given(FLODGATT_DRAIN_SECONDS="25").drain_seconds)
+        with self.assertRaises(SettingsError):
+            given(FLODGATT_DRAIN_SECONDS="0")
+
     def test_domain_blocks_age(self) -> None:
         """How old blocked domains may be is a number of seconds, half a minute by itself."""
         self.assertEqual(30, given().domain_blocks_age)

@@ -14,22 +14,28 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, TimeoutError
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from typing_extensions import override
 
 from flodgatt_tx.database_settings import DatabaseSettings
-from flodgatt_tx.edge.link import DEADLINE, BrokenLinkError, DeadlineError, Link, Rows
+from flodgatt_tx.edge.dependency import ANSWERS, Dependency
+from flodgatt_tx.edge.link import DEADLINE, BrokenLinkError, DeadlineError, Link, Rows, SqlError
 from flodgatt_tx.edge.resolver import resolve
 from flodgatt_tx.errors import UNAVAILABLE, UnavailableError
 
+# A peer that has vanished is noticed within a minute, also by connections that wait for nothing.
+# Settings of the same names win.
+_KEEPALIVE = {
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
 MakeLink = Callable[[Any, Callable[[Link], None]], Link]
 
 
 class Pool(Service):
     """At most `settings.pool` connections, made when they are needed."""
-
-    _log = Logger()
 
     def __init__(
         self, reactor: Any, settings: DatabaseSettings, make_link: MakeLink = Link
@@ -40,7 +46,7 @@ class Pool(Service):
         self._links: set[Link] = set()
         self._idle: list[Link] = []
         self._waiting: deque[Deferred[None]] = deque()
-        self._down = False
+        self.dependency = Dependency("PostgreSQL", reactor, ANSWERS)
         self._stopped = False
 
     @property
@@ -66,21 +72,25 @@ class Pool(Service):
         would go on with it in any case, and the connection is of use again afterwards.
 
         :raises SqlError: if PostgreSQL refuses the statement.
-        :raises UnavailableError: if PostgreSQL does not answer.
+        :raises UnavailableError: if PostgreSQL does not answer, waiting for a connection included.
         """
-        return await _shielded(Deferred.fromCoroutine(self._query(sql, parameters)))
+        answer = _shielded(Deferred.fromCoroutine(self._query(sql, parameters)))
+        try:
+            return await answer.addTimeout(DEADLINE, self._reactor)
+        except TimeoutError:
+            raise UnavailableError(UNAVAILABLE) from None
 
     async def _query(self, sql: str, parameters: Mapping[str, Any]) -> Rows:
         try:
             rows = await self.attempt(sql, parameters)
         except BrokenLinkError as error:
-            if not self._down:
-                self._log.error("PostgreSQL does not answer: {reason}", reason=str(error))
-            self._down = True
+            if not self._stopped:
+                self.dependency.lose(ANSWERS, str(error))
             raise UnavailableError(UNAVAILABLE) from None
-        if self._down:
-            self._log.info("PostgreSQL answers again")
-        self._down = False
+        except SqlError:
+            self.dependency.gain(ANSWERS)
+            raise
+        self.dependency.gain(ANSWERS)
         return rows
 
     async def attempt(self, sql: str, parameters: Mapping[str, Any]) -> Rows:
@@ -146,6 +156,7 @@ class Pool(Service):
 
     def _ended(self, link: Link) -> None:
         """Take note of the end of a connection that had nothing to do."""
+        self.dependency.doubt()
         if link in self._idle:
             self._idle.remove(link)
         link.close()
@@ -154,6 +165,7 @@ class Pool(Service):
     async def _parameters(self) -> dict[str, Any]:
         settings = self._settings
         parameters: dict[str, Any] = {
+            **_KEEPALIVE,
             **settings.extra,
             "host": settings.host or None,
             "port": settings.port,

@@ -23,10 +23,6 @@ class Beating(Hashable, Protocol):
         """Send the sign of life that is due."""
         ...
 
-    def go_away(self) -> None:
-        """End because the server goes down."""
-        ...
-
 
 class Heartbeat(Rounds[Beating]):
     """Calls `beat` on its connections, each once in *period* seconds, a slice every second."""

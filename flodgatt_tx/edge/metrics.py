@@ -47,6 +47,15 @@ class Metrics:
         self.dropped = self._counter(
             "redis_messages_dropped_total", "Messages from Redis sent to nobody", "reason"
         )
+        self.dependencies = self._gauge(
+            "dependency_up", "Whether what the server depends on is there", "dependency"
+        )
+        self.gaps = self._counter(
+            "redis_gaps_total", "Times in which nothing published was heard, however short"
+        )
+        self.gap_seconds = self._counter(
+            "redis_gap_seconds_total", "How long these have lasted, once they are over"
+        )
         self.messages_ignored = self._counter(
             "client_messages_ignored_total", "Messages from clients that are no commands"
         )

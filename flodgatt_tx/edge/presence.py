@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from typing_extensions import override
 
+from flodgatt_tx.edge.dependency import COMMANDS, Dependency
 from flodgatt_tx.edge.redis import Command, CommandProtocol, keep_connected, reason
 from flodgatt_tx.edge.rounds import Rounds
 
@@ -34,13 +35,15 @@ class Presence(Rounds[str]):
     The keys of all channels that somebody here listens to.
 
     It outlives the connection to Redis, which it is given by `redis_ready`. *prefix*, which
-    REDIS_NAMESPACE asks for, is put before the names that Redis sees.
+    REDIS_NAMESPACE asks for, is put before the names that Redis sees. A *dependency* is told
+    whether the connection is there.
     """
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: IReactorTime, dependency: Dependency | None = None) -> None:
         super().__init__(clock, REFRESH, _SLOTS)
+        self._dependency = dependency
         self.prefix = ""
         self._holders: Counter[str] = Counter()
         self._written: set[str] = set()
@@ -74,12 +77,16 @@ class Presence(Rounds[str]):
     def redis_ready(self, redis: CommandProtocol) -> None:
         """Write all keys to a Redis that may have lost them."""
         self._redis = redis
+        if self._dependency:
+            self._dependency.gain(COMMANDS)
         self._write(list(self._holders))
 
     def redis_lost(self) -> None:
         """Wait for the next connection."""
         self._redis = None
         self._written.clear()
+        if self._dependency and self.running:
+            self._dependency.lose(COMMANDS, "the connection for commands is lost")
 
     def _when_written(self, key: str) -> Deferred[None]:
         written: Deferred[None] = Deferred()

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
+from math import ceil
 from typing import Any
 
 from twisted.application.service import Service
@@ -16,9 +18,12 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from typing_extensions import override
 
-from flodgatt_tx.edge.heartbeat import Beating, Heartbeat
+from flodgatt_tx.edge.readers import Reader
 
-PATIENCE = 3.0  # seconds for clients to take their leave
+PACE = 100  # readers that leave in a second, at least
+PATIENCE = 1.5  # seconds for the last of them to take their leave
+LINGER = 0.2  # seconds for last words to reach the network
+TICK = 0.05  # seconds
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -26,7 +31,8 @@ class Shutdown(Service):
     """
     Watches for signals while the reactor runs.
 
-    *close* stops listening; the connections of *hearts* are then sent away.
+    *close* lets nobody in any more, and says how many it has refused by that. Then the *readers*
+    are sent away, spread over *seconds* so that they do not all return in the same one.
     """
 
     _log = Logger()
@@ -34,17 +40,24 @@ class Shutdown(Service):
     def __init__(
         self,
         reactor: Any,
-        close: Callable[[], None],
-        hearts: tuple[Heartbeat, ...],
+        close: Callable[[], int],
+        readers: Iterable[Reader],
+        seconds: float,
         end_at_once: Callable[[int], object] = os._exit,
     ) -> None:
         self._reactor = reactor
         self._close = close
-        self._hearts = hearts
+        self._readers = readers
+        self._seconds = seconds
         self._end_at_once = end_at_once
         self._started: float | None = None
-        self._waiting = LoopingCall(self._wait)
-        self._waiting.clock = reactor
+        self._said = float("-inf")
+        self._told: set[Reader] = set()
+        self._queue: deque[Reader] = deque()
+        self._pace = 0.0
+        self._sent = 0
+        self._turning = LoopingCall(self._turn)
+        self._turning.clock = reactor
 
     @override
     def privilegedStartService(self) -> None:
@@ -57,16 +70,47 @@ class Shutdown(Service):
             self._end_at_once(1)
             return
         self._started = self._reactor.seconds()
-        self._log.info("Going down")
-        self._close()
-        for heart in self._hearts:
-            for connection in heart:
-                self._send_away(connection)
-        self._waiting.start(0.05)
+        if self._close():
+            self._said = self._started
+        self._queue.extend(reader for reader in self._readers if reader.ready)
+        # Half of very few seconds is left for taking leave.
+        time = max(self._seconds - PATIENCE, self._seconds / 2)
+        self._pace = max(PACE, len(self._queue) / time)
+        self._log.info(
+            "Going down: {count} readers leave, {pace:.0f} in a second",
+            count=len(self._queue),
+            pace=self._pace,
+        )
+        self._turning.start(TICK)
 
-    def _send_away(self, connection: Beating) -> None:
+    def _turn(self) -> None:
+        elapsed = self._reactor.seconds() - (self._started or 0)
+        for reader in self._readers:
+            # Who waits for the first byte, or has come since, waits no longer.
+            if not reader.ready or not self._queue:
+                self._send_away(reader)
+        due = ceil(self._pace * (elapsed + TICK))
+        while self._queue and self._sent < due:
+            self._sent += 1
+            self._send_away(self._queue.popleft())
+        if elapsed >= self._seconds or self._is_quiet():
+            self._turning.stop()
+            self._reactor.stop()
+
+    def _is_quiet(self) -> bool:
+        """Tell whether there is nothing to wait for."""
+        if self._queue:
+            return False
+        left = any(True for _ in self._readers)
+        return bool(self._reactor.seconds() - self._said >= (PATIENCE if left else LINGER))
+
+    def _send_away(self, reader: Reader) -> None:
+        if reader in self._told or not reader.entered:
+            return
+        self._told.add(reader)
+        self._said = self._reactor.seconds()
         try:
-            connection.go_away()
+            reader.connection.go_away()
         except Exception:
             # One that cannot leave in order must not keep the process from ending.
             self._log.failure("a client could not be sent away")
@@ -74,10 +118,3 @@ class Shutdown(Service):
     def _watch(self) -> None:
         for number in _SIGNALS:
             signal.signal(number, lambda *_: self._reactor.callFromThread(self.begin))
-
-    def _wait(self) -> None:
-        left = any(True for heart in self._hearts for _ in heart)
-        late = self._started is None or self._reactor.seconds() - self._started >= PATIENCE
-        if late or not left:
-            self._waiting.stop()
-            self._reactor.stop()

@@ -30,6 +30,7 @@ from flodgatt_tx.demo import servers
 from flodgatt_tx.demo.processes import HOST, POSTGRES_USER, free_port, identity
 from flodgatt_tx.demo.servers import DATABASE, Servers
 from flodgatt_tx.demo.site import PEOPLE, SCHEMA
+from flodgatt_tx.edge import link
 from flodgatt_tx.edge.database import Pool
 from flodgatt_tx.edge.mastodon import MastodonDatabase
 from flodgatt_tx.errors import UnavailableError
@@ -120,6 +121,14 @@ class Bouncer:
                 cursor.execute(f"SHOW {what}")
                 return [row for row in cursor.fetchall() if row.get("database") == DATABASE]
 
+    def ask(self, statement: str) -> list[tuple[Any, ...]]:
+        """Ask PostgreSQL as another of its clients."""
+        with contextlib.closing(self._connect(DATABASE)) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+                return list(cursor.fetchall())
+
     def _answers(self) -> bool:
         try:
             self._connect(DATABASE).close()
@@ -190,18 +199,28 @@ class BouncerTests(TestCase):
 
     async def test_nothing_left(self) -> None:
         """Nothing is left behind that the next client of a connection could stumble over."""
-        _, mastodon = self.through(1)
+        bouncer, mastodon = self.through(1)
         statement = (
             "SELECT (SELECT count(*) FROM pg_prepared_statements),"
             " (SELECT count(*) FROM pg_cursors),"
             " (SELECT count(*) FROM pg_listening_channels()),"
-            " (SELECT count(*) FROM pg_settings WHERE source = 'session'),"
+            " (SELECT count(*) FROM pg_settings"
+            "  WHERE source = 'session' AND name <> 'application_name'),"
             " current_setting('transaction_isolation')"
         )
-        before = await self.pool.query(statement, {})
+        before = bouncer.ask(statement)
         await self.ask_everything(mastodon, 7)
-        self.assertEqual(before, await self.pool.query(statement, {}))
-        self.assertEqual((0, 0, 0), before[0][:3])
+        self.assertEqual(before, bouncer.ask(statement))
+        self.assertEqual((0, 0, 0, 0), before[0][:4])
+
+    async def test_too_slow(self) -> None:
+        """What takes too long is given up behind it, too, and nobody else is hurried by that."""
+        bouncer, mastodon = self.through(1)
+        await self.ask_everything(mastodon)
+        self.patch(link, "_LIMITED", "SET LOCAL statement_timeout = 100; ")
+        with self.assertRaises(UnavailableError):
+            await self.pool.query("SELECT 1 FROM pg_sleep(5)", {})
+        self.assertEqual([("0",)], bouncer.ask("SELECT current_setting('statement_timeout')"))
 
     async def test_application_name(self) -> None:
         """No client has a name, which PgBouncer would have to set with each transaction."""
