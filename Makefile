@@ -1,6 +1,7 @@
 # make run    a small Mastodon in a box: own Redis, own PostgreSQL, sample people, this server
 # make test   the tests          make lint   ruff and mypy          make clean   as after cloning
 # make coverage   what the unit tests leave untested
+# make bench      what serving costs, against a bare send(); BENCH=--quick for less
 # make chaos      what readers notice while everything around the server breaks; CHAOS=short for less
 # make fuzz   hostile bytes for FUZZ_SECONDS on each way in; see fuzz/README.md
 #
@@ -16,7 +17,7 @@ EDITABLE := --config-settings editable_mode=compat
 # Those that need nothing but memory.
 UNIT_TESTS := $(patsubst tests/%.py,tests.%,$(wildcard tests/test_*.py))
 
-.PHONY: run test lint coverage fuzz chaos clean
+.PHONY: run test lint coverage fuzz chaos bench clean
 
 run: .venv/server-installed
 	@$(BIN)/python -m flodgatt_tx.demo.programs
@@ -46,6 +47,15 @@ chaos: .venv/tests-installed
 	@$(BIN)/python -m flodgatt_tx.demo.programs
 	$(BIN)/python -m chaos --json build/chaos.json $(if $(filter short,$(CHAOS)),--short)
 
+bench: .venv/bench-installed build/benchmarks/load build/benchmarks/floor
+	@$(BIN)/python -m flodgatt_tx.demo.programs
+	$(BIN)/python -m benchmarks --json build/benchmarks/results.json $(BENCH)
+	$(BIN)/python -m benchmarks.plots build/benchmarks/results.json build/benchmarks
+
+build/benchmarks/%: benchmarks/%.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -Wall -Wextra -o $@ $<
+
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	    || { echo "$(PYTHON) is not Python 3.11 or later: try make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
@@ -64,6 +74,10 @@ chaos: .venv/tests-installed
 .venv/fuzz-installed: setup.py pyproject.toml | .venv/bin/python
 	$(INSTALL) $(EDITABLE) -e '.[fuzz]'
 	@touch $@ .venv/server-installed .venv/tests-installed
+
+.venv/bench-installed: setup.py pyproject.toml | .venv/bin/python
+	$(INSTALL) $(EDITABLE) -e '.[bench]'
+	@touch $@ .venv/server-installed
 
 clean:
 	rm -f twisted/plugins/dropin.cache

@@ -48,5 +48,9 @@ setup(
     packages=[*find_packages(include=["flodgatt_tx", "flodgatt_tx.*"]), "twisted.plugins"],
     package_data={"flodgatt_tx": ["py.typed"], "flodgatt_tx.demo": ["*.sql"]},
     install_requires=SERVER,
-    extras_require={"test": TESTS, "fuzz": [*TESTS, "atheris >= 2.3.0"]},
+    extras_require={
+        "test": TESTS,
+        "fuzz": [*TESTS, "atheris >= 2.3.0"],
+        "bench": ["matplotlib >= 3.8"],
+    },
 )

@@ -1,7 +1,7 @@
 """
 What a status on the public timeline costs, with a thousand signed-in readers.
 
-    python benchmarks/public_filters.py [--readers 1000] [--events 60] [--rounds 3]
+    python -m benchmarks.public_filters [--readers 1000] [--events 60] [--rounds 3]
 
 Starts its own Redis, PostgreSQL and server. A tenth of the statuses match a filter of those who
 have filters. Reports, per delivery, the CPU time of the server and of PostgreSQL, in microseconds
@@ -13,27 +13,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import selectors
 import socket
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-from flodgatt_tx.demo import servers
+from benchmarks.processes import Processes, spent
+from benchmarks.site import open_site
+from benchmarks.subjects import own
 from flodgatt_tx.demo.servers import Servers
-from flodgatt_tx.demo.site import SCHEMA
 
-TICK = os.sysconf("SC_CLK_TCK")
 CHANNEL = "timeline:public"
 FILTERED = ("nobody", "a tenth", "everybody")
 KEYWORDS = 20  # each account's
+AUTHORS = 1000
+RELATIONS = 20  # blocks, and as many mutes, of each account
 TEXT = "<p>" + "Lorem ipsum dolor sit amet, consetetur sadipscing elitr. " * 15 + "</p>"
 
 
@@ -44,10 +39,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=3)
     chosen = parser.parse_args()
-    with servers.start() as site:
-        site.create_database()
-        site.load(SCHEMA)
-        fill(site, chosen.readers)
+    with open_site(chosen.readers + AUTHORS, RELATIONS) as site:
         results = [measure(site, who, chosen) for who in FILTERED]
     floor = measure_floor(chosen.readers, chosen.events * chosen.rounds)
     print(f"floor: {floor:.2f} us for a send")
@@ -55,27 +47,6 @@ def main() -> None:
     for who, (server, postgres, queries) in zip(FILTERED, results, strict=True):
         ratio = (server + postgres) / floor
         print(f"{who:>12} {server:10.2f} {postgres:12.2f} {ratio:6.2f} {queries:8.2f}")
-
-
-def fill(site: Servers, readers: int) -> None:
-    """Make the readers, with tokens `tok1` …, and people whom some of them block or mute."""
-    last = readers + 1000
-    site.sql(
-        "INSERT INTO accounts (id, username)"
-        " SELECT i, 'u' || i FROM generate_series(1, %(last)s) i;"
-        "INSERT INTO users (id, account_id, email)"
-        " SELECT i, i, i || '@x' FROM generate_series(1, %(last)s) i;"
-        "INSERT INTO oauth_access_tokens (id, token, resource_owner_id, scopes)"
-        " SELECT i, 'tok' || i, i, 'read' FROM generate_series(1, %(last)s) i;"
-        "INSERT INTO blocks (account_id, target_account_id)"
-        " SELECT DISTINCT i, 1 + (i * 7919 + j * 104729) %% %(last)s"
-        " FROM generate_series(1, %(last)s) i, generate_series(1, 20) j;"
-        "INSERT INTO mutes (account_id, target_account_id)"
-        " SELECT DISTINCT i, 1 + (i * 6007 + j * 15485863) %% %(last)s"
-        " FROM generate_series(1, %(last)s) i, generate_series(1, 20) j;"
-        "ANALYZE",
-        {"last": last},  # type: ignore[arg-type] # names are as good as places
-    )
 
 
 def give_filters(site: Servers, who: str, readers: int) -> None:
@@ -96,60 +67,30 @@ def give_filters(site: Servers, who: str, readers: int) -> None:
 def measure(site: Servers, who: str, chosen: argparse.Namespace) -> tuple[float, float, float]:
     """Return CPU microseconds per delivery of server and PostgreSQL, and queries per event."""
     give_filters(site, who, chosen.readers)
-    with daemon(site) as (process, port):
-        clients = Clients(port, chosen.readers)
-        rounds = [
-            one_round(site, process.pid, clients, chosen.events) for _ in range(chosen.rounds)
-        ]
+    with own().run(site) as daemon:
+        clients = Clients(daemon.port, chosen.readers)
+        rounds = [one_round(site, daemon.processes, clients, chosen) for _ in range(chosen.rounds)]
         clients.close()
     server, postgres, queries = (median(column) for column in zip(*rounds, strict=True))
     return server, postgres, queries
 
 
-def one_round(site: Servers, pid: int, clients: Clients, events: int) -> tuple[float, float, float]:
-    """Publish *events*, each when the one before has arrived everywhere."""
+def one_round(
+    site: Servers, server: Processes, clients: Clients, chosen: argparse.Namespace
+) -> tuple[float, float, float]:
+    """Publish some events, each when the one before has arrived everywhere."""
     redis = socket.create_connection((site.host, site.redis_port))
-    before = (cpu(pid), postgres_cpu(site), scans(site))
+    who = (server, Processes(site.pids["postgres"]))
+    before, asked = [each.cpu() for each in who], scans(site)
     delivered = 0
-    for number in range(events):
-        publish(redis, number)
+    for number in range(chosen.events):
+        publish(redis, chosen.readers + 1 + number % AUTHORS, number)
         delivered += clients.receive()
-    after = (cpu(pid), postgres_cpu(site), scans(site))
-    redis.close()
-    server, postgres = (
-        (then - now) * 1e6 / delivered for now, then in zip(before[:2], after[:2], strict=True)
+    of_server, of_postgres = (
+        spent(then, each.cpu()) * 1e6 / delivered for then, each in zip(before, who, strict=True)
     )
-    return server, postgres, (after[2] - before[2]) / events
-
-
-@contextmanager
-def daemon(site: Servers) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """Run a server."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    environment = {**os.environ, **site.environment(), "PORT": str(port), "LOG_LEVEL": "error"}
-    command = [str(Path(sys.executable).with_name("twistd")), "-n", "--pidfile=", "flodgatt"]
-    with tempfile.TemporaryDirectory() as nowhere:
-        process = subprocess.Popen(command, env=environment, cwd=nowhere)
-        try:
-            wait_for(port)
-            yield process, port
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def wait_for(port: int) -> None:
-    """Wait until somebody listens."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
-        except ConnectionRefusedError:
-            time.sleep(0.05)
-    raise SystemExit("the server did not start")
+    redis.close()
+    return of_server, of_postgres, (scans(site) - asked) / chosen.events
 
 
 class Clients:
@@ -197,9 +138,8 @@ class Clients:
             each.close()
 
 
-def publish(redis: socket.socket, number: int) -> None:
+def publish(redis: socket.socket, author: int, number: int) -> None:
     """Publish a status, as Rails does."""
-    author = 1001 + number
     text = TEXT + ("<p>a dragon</p>" if number % 10 == 0 else "")
     payload: dict[str, object] = {
         "id": str(10**17 + number),
@@ -215,18 +155,6 @@ def publish(redis: socket.socket, number: int) -> None:
     parts = [b"PUBLISH", CHANNEL.encode(), message]
     redis.sendall(b"*3\r\n" + b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts))
     redis.recv(64)
-
-
-def cpu(pid: int) -> float:
-    """CPU seconds of one process."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
-
-
-def postgres_cpu(site: Servers) -> float:
-    """CPU seconds of all of PostgreSQL's processes that are there."""
-    backends: Sequence[tuple[Any, ...]] = site.sql("SELECT pid FROM pg_stat_activity")
-    return sum(cpu(pid) for (pid,) in backends if Path(f"/proc/{pid}").exists())
 
 
 def scans(site: Servers) -> float:

@@ -1,8 +1,8 @@
 """
 How PostgreSQL goes about the statements of a streaming server, on the tables of a large site.
 
-    python benchmarks/query_plans.py            the plans, and a table of times
-    python benchmarks/query_plans.py --brief    the table alone
+    python -m benchmarks.query_plans            the plans, and a table of times
+    python -m benchmarks.query_plans --brief    the table alone
 
 This starts a PostgreSQL of its own (its programs are found as for `make run`), fills
 it with 100 000 accounts with a user each, a million access tokens, blocks and mutes, 300 000 domain
