@@ -82,10 +82,12 @@ def frame_text(payload: bytes) -> bytes:
     return struct.pack("!BBQ", _TEXT, 127, size) + payload
 
 
+@lru_cache(maxsize=4096)
 def encode_stream(name: Sequence[str | int]) -> bytes:
     """Write a stream's name for the frames of its events."""
     words = [_utf8(word).decode() if isinstance(word, str) else word for word in name]
-    return orjson.dumps(words)
+    # As a copy, for what orjson returns holds all the memory that it might have needed.
+    return b"%b" % orjson.dumps(words)
 
 
 def with_filtered(event: Event, results: bytes) -> Event:

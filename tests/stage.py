@@ -166,6 +166,9 @@ class Wire(StringTransport):
         """Tell the server that the connection is gone, once."""
         if not self.lost:
             self.lost = self.closed = True
+            if self.producer is not None:
+                self.producer.stopProducing()
+                self.producer = None
             self.protocol.connectionLost(Failure(ConnectionDone()))
 
 

@@ -45,7 +45,7 @@ FLOORS = (
     frozenset(
         {
             *{"database", "redis", "batching", "link", "resolver"},
-            *{"trust", "environment", "logs", "rounds", "outlet", "process", "handover"},
+            *{"trust", "environment", "logs", "rounds", "outlet", "process", "handover", "frugal"},
             *{"dependency", "systemd"},
         }
     ),

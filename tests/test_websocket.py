@@ -4,7 +4,9 @@ WebSocket clients, from their handshake to their close, against a server in memo
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from collections.abc import Callable
 
 from websockets.frames import Frame, Opcode
@@ -513,8 +515,8 @@ class CloseTests(WebSocketTestCase):
     def test_going_down(self) -> None:
         """When the server goes down clients are told by 1001."""
         socket = self.user()
-        for connection in self.stage.parts.api.pings:
-            connection.go_away()
+        for reader in self.stage.parts.readers:
+            reader.connection.go_away()
         self.assertEqual(1001, socket.close_code)
         self.nothing_after(socket)
 
@@ -638,3 +640,29 @@ class HeartbeatTests(WebSocketTestCase):
         self.say_frame(socket, Opcode.PING, b"there?")
         _ = socket.messages
         self.assertIn((Opcode.PONG, b"there?"), [(f.opcode, bytes(f.data)) for f in socket.frames])
+
+
+class MemoryTests(StageTestCase):
+    """What is kept of a connection."""
+
+    def test_handshake_is_forgotten(self) -> None:
+        """An open connection keeps nothing that was said in its handshake."""
+        socket = self.stage.websocket(f"{API}?access_token=ann&stream=user", X_Secret="s3cr3t")
+        kept = repr(vars(socket.wire.protocol))
+        self.assertNotIn("s3cr3t", kept)
+        self.assertNotIn("ann", kept)
+        self.assertLess(len(vars(socket.wire.protocol)), 20)
+
+    def test_nothing_kept(self) -> None:
+        """Of one that has ended nothing is kept, not even until the garbage is collected."""
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for code in (None, 1000):
+            socket = self.stage.websocket(f"{API}?access_token=ann&stream=user")
+            protocol = weakref.ref(socket.wire.protocol)
+            if code:
+                socket.protocol.send_close(code)
+                self.assertEqual(code, socket.close_code)
+            socket.hang_up()
+            del socket.wire.protocol
+            self.assertIsNone(protocol())

@@ -13,6 +13,7 @@ from typing import Any
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from typing_extensions import override
@@ -20,6 +21,7 @@ from typing_extensions import override
 from flodgatt_tx.commands import Subscribe, parse_command
 from flodgatt_tx.credentials import find_token, subprotocols
 from flodgatt_tx.edge.api import Api, refusal_of, request_id, shown_path
+from flodgatt_tx.edge.frugal import forget_handshake, share_options
 from flodgatt_tx.edge.outlet import Outlet, open_outlet
 from flodgatt_tx.edge.readers import WEBSOCKET, Reader
 from flodgatt_tx.errors import NOT_UNSUBSCRIBED, UNEXPECTED, RefusalError
@@ -33,28 +35,15 @@ NO_BINARY = "The mastodon streaming server does not support binary messages"
 HANDSHAKE_TIMEOUT = 20
 CLOSE_TIMEOUT = 5
 
+# Not an attribute, for that would keep connections as the sources of what is logged.
+_log = Logger()
 _GOING_AWAY = 1001
 _UNSUPPORTED_DATA = 1003
 _TRY_AGAIN_LATER = 1013
-# What Autobahn keeps of the handshake, tokens included, and never looks at again.
-_HANDSHAKE = (
-    "http_request_data",
-    "http_status_line",
-    "http_headers",
-    "http_request_uri",
-    "http_request_path",
-    "http_request_params",
-    "http_request_host",
-    "http_response_data",
-    "websocket_extensions",
-    "websocket_protocols",
-)
 
 
 class StreamingSocket(WebSocketServerProtocol):
     """Autobahn's protocol on one side, a `Reader` on the other."""
-
-    _log = Logger()
 
     def __init__(self, api: Api) -> None:
         super().__init__()
@@ -82,7 +71,7 @@ class StreamingSocket(WebSocketServerProtocol):
         self._request_id = request_id(request.headers.get("x-request-id"))
         path, self._parameters = split_target(self.http_request_uri.encode("latin-1"))
         path = shown_path(path)
-        self._log.info("WebSocket {path}", path=path, request_id=self._request_id)
+        _log.info("WebSocket {path}", path=path, request_id=self._request_id)
         return self._owned(Deferred.fromCoroutine(self._log_in(request.headers)))
 
     async def _log_in(self, headers: dict[str, str]) -> tuple[str | None, dict[str, str]]:
@@ -128,8 +117,7 @@ class StreamingSocket(WebSocketServerProtocol):
     def onOpen(self) -> None:
         if self._reader is None or self.state == self.STATE_CLOSED:
             return  # the client left while its token was looked up
-        for name in _HANDSHAKE:
-            self.__dict__.pop(name, None)
+        forget_handshake(self)
         self._outlet = open_outlet(self.transport, self._api.backlog, self._overflow)
         parameters, self._parameters = self._parameters, {}
         self._reader.outlet = self._outlet
@@ -153,7 +141,7 @@ class StreamingSocket(WebSocketServerProtocol):
         if command is None:
             self._api.metrics.messages_ignored.inc()
             account = self._reader.viewer.account_id
-            self._log.debug("account {account} said what is no command", account=account)
+            _log.debug("account {account} said what is no command", account=account)
             return
         if isinstance(command, Subscribe):
             self._subscribe(command.kind, command.parameters)
@@ -173,6 +161,12 @@ class StreamingSocket(WebSocketServerProtocol):
         self._outlet = None
         if reader:
             self._api.subscriber.leave(reader)
+
+    @override
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        # It holds its protocol, which would so be kept until the garbage is collected.
+        self.is_closed = None
 
     @override
     def sendCloseFrame(
@@ -233,7 +227,7 @@ class StreamingSocket(WebSocketServerProtocol):
     def _refuse(self, failure: Failure) -> None:
         if failure.check(CancelledError):
             return
-        refusal = refusal_of(failure, self._log)
+        refusal = refusal_of(failure, _log)
         if self.state == self.STATE_OPEN:
             self._send(frame_error(refusal.message, refusal.status))
 
@@ -266,9 +260,10 @@ class StreamingSocketFactory(WebSocketServerFactory):
             maxFramePayloadSize=LARGEST_MESSAGE,
             maxMessagePayloadSize=LARGEST_MESSAGE,
         )
+        self._class = share_options(StreamingSocket, self)
 
     @override
     def buildProtocol(self, addr: object) -> StreamingSocket:
-        protocol = StreamingSocket(self._api)
+        protocol: StreamingSocket = self._class(self._api)
         protocol.factory = self
         return protocol
