@@ -64,6 +64,10 @@ class Entrance(Protocol):
 
     def _read(self) -> bool:
         """Hand over what can be; return whether there may be more."""
+        transport: Any = self.transport
+        if transport.disconnecting:
+            self._unread = b""
+            return False
         if self._channel and self._channel.requests:
             # A body; what comes behind it comes back when the request has been answered.
             unread, self._unread = self._unread, b""
