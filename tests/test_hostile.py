@@ -148,7 +148,3 @@ class VisitTests(SynchronousTestCase):
         for data in NO_REPLIES:
             for connection in (0, 1):
                 visits.replies(data, connection, accidents_count=True)
-
-    test_replies_without_accidents.todo = (  # type: ignore[attr-defined] # trial's
-        "replies of wrong types and noise end in a traceback"
-    )

@@ -574,6 +574,21 @@ class HandshakeTests(StageTestCase):
         client.hang_up()
         self.assert_nothing_left()
 
+    def test_behind_an_end(self) -> None:
+        """Behind the last request of a connection nothing is answered, whatever it is."""
+        for last in (
+            b"x\r\n\r\n",
+            b"GET / HTTP/1.1\r\nno header\r\n\r\n",
+            HTTP.replace(b"HTTP/1.1", b"HTTP/1.0"),
+            HTTP.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"),
+        ):
+            for behind in (head(), HTTP, b"\r\n\r\n"):
+                client = Client(self.stage)
+                client.send(last + behind)
+                self.assertEqual(1, client.raw.count(b"HTTP/1."), client.raw)
+                self.assertTrue(client.closed)
+        self.assert_nothing_left()
+
 
 def _add_handshakes() -> None:
     for name, said, status in HANDSHAKES:

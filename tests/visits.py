@@ -73,7 +73,7 @@ def witnessed(accidents_count: bool = True) -> Iterator[tuple[Stage, Witness]]:
     accidents: list[dict[str, Any]] = []
 
     def watch(event: dict[str, Any]) -> None:
-        if event.get("log_failure") is not None or event.get("isError"):
+        if event.get("log_failure") is not None:
             accidents.append(event)
 
     globalLogPublisher.addObserver(watch)  # type: ignore[arg-type] # an observer takes an event
