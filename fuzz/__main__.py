@@ -1,8 +1,8 @@
 """
 Fuzz one target: `python -m fuzz TARGET [OPTION…]`, with libFuzzer's options.
 
-It begins with the target's corpus. What is new goes into `fuzz/generated`, and what makes the target
-fail into `fuzz/findings`.
+It begins with the target's corpus. What is new goes into `fuzz/generated`, and what makes the
+target fail into `fuzz/findings`.
 """
 
 from __future__ import annotations
