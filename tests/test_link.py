@@ -165,6 +165,26 @@ class LinkTests(SynchronousTestCase):
         link._connection.doRead()
         self.assertEqual([link], self.ended)
 
+    def test_ended_while_connecting(self) -> None:
+        """If the socket is gone who waits is told, and the reactor hears nothing."""
+        clock = _Poller()
+        link = Link(clock, self.ended.append)
+        link._connection._connection = _Gone()
+        waiting = link._connection._pollingD = Deferred()
+        link._connection.doRead()
+        clock.advance(0)
+        self.failureResultOf(waiting, psycopg2.OperationalError)
+
+
+class _Poller(MemoryReactorClock):
+    """Watches nothing that has no file descriptor, as epoll does."""
+
+    def addReader(self, reader: Any) -> None:  # noqa: N802 # Twisted's
+        """See `IReactorFDSet`."""
+        if reader.fileno() < 0:
+            raise ValueError("file descriptor cannot be a negative integer (-1)")
+        super().addReader(reader)
+
 
 class _Dead:
     """A connection of libpq's whose server has gone."""
@@ -181,6 +201,16 @@ class _Dead:
 
     def close(self) -> None:
         """See psycopg2."""
+
+
+class _Gone(_Dead):
+    """One that has given up its socket, and says so only when it is asked for it."""
+
+    notifies = ()
+
+    def fileno(self) -> int:
+        """See psycopg2."""
+        return -1
 
 
 class LibpqTests(SynchronousTestCase):

@@ -56,7 +56,8 @@ class _Connection(Connection):
     def doRead(self) -> None:
         try:
             super().doRead()
-        except psycopg2.Error:
+        except (psycopg2.Error, ValueError):
+            # ValueError: libpq has given up its socket, so there is nothing left to watch.
             self.close()
             self._ended()
 
