@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 import time
 from contextlib import suppress
 
@@ -22,6 +21,7 @@ from chaos.report import POSTGRESQL, RETURN, Row
 from chaos.restarting import start_again
 from chaos.stage import PATIENCE, Stage, within
 from flodgatt_tx.demo.servers import DATABASE, Servers
+from tests.integration.site import family
 
 LATEST_REFUSAL = 16.0  # seconds: the lookup's deadline, and one for the way
 _GUEST = 1  # somebody who signs in anew
@@ -140,10 +140,7 @@ class DatabaseFaults:
         """Stop the postmaster first, lest it make more processes."""
         postmaster = self._servers.pids["postgres"]
         os.kill(postmaster, signal.SIGSTOP)
-        listed = subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str(postmaster)], capture_output=True, check=True
-        )
-        self._stopped = [postmaster, *map(int, listed.stdout.split())]
+        self._stopped = family(postmaster)
         self._signal(signal.SIGSTOP)
 
     async def _thaw(self) -> None:

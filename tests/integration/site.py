@@ -73,6 +73,13 @@ def lives(pid: int) -> bool:
     return listed.stdout.strip()[:1] not in ("", "Z")
 
 
+def family(pid: int) -> list[int]:
+    """Name a process and its children."""
+    command = ["ps", "-o", "pid=", "--ppid", str(pid)]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False)
+    return [pid, *map(int, listed.stdout.split())]
+
+
 async def happens(condition: Callable[[], object], what: str) -> None:
     """Do as `eventually` does while the reactor goes on."""
     # The reactor must not be installed where it is not needed.
