@@ -45,7 +45,7 @@ FLOORS = (
     frozenset(
         {
             *{"database", "redis", "batching", "link", "resolver"},
-            *{"trust", "environment", "logs", "rounds", "outlet", "process", "handover", "frugal"},
+            *{"trust", "environment", "logs", "rounds", "outlet", "process", "handover", "frugal", "awaiting"},
             *{"dependency", "systemd"},
         }
     ),

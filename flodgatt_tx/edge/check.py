@@ -69,8 +69,7 @@ async def _greet(reactor: Any, endpoint: IStreamClientEndpoint, settings: RedisS
     ).addTimeout(PATIENCE, reactor)
     try:
         await ready.addTimeout(PATIENCE, reactor)
-        for command in (*greeting(settings), ("PING",)):
-            await protocol.execute_command(*command).addTimeout(PATIENCE, reactor)
+        await protocol.run([*greeting(settings), ("PING",)]).addTimeout(PATIENCE, reactor)
     finally:
         protocol.transport.abortConnection()
 

@@ -14,12 +14,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from twisted.application.internet import ClientService
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from typing_extensions import override
 
+from flodgatt_tx.edge.awaiting import Awaiting
 from flodgatt_tx.edge.dependency import COMMANDS, Dependency
 from flodgatt_tx.edge.redis import Command, CommandProtocol, keep_connected, reason
 from flodgatt_tx.edge.rounds import Rounds
@@ -49,10 +50,10 @@ class Presence(Rounds[str]):
         self._written: set[str] = set()
         self._refused: dict[str, None] = {}
         self._refusing = False
-        self._waiting: dict[str, list[Deferred[None]]] = {}
+        self._awaiting = Awaiting()
         self._redis: CommandProtocol | None = None
 
-    def hold(self, keys: Iterable[str]) -> Deferred[list[None]]:
+    def hold(self, keys: Iterable[str]) -> Deferred[None]:
         """Keep *keys* alive; the result fires once Redis has them, however long that takes."""
         unwritten = []
         for key in keys:
@@ -60,9 +61,10 @@ class Presence(Rounds[str]):
             self.items.add(key)
             if key not in self._written:
                 unwritten.append(key)
-        written = [self._when_written(key) for key in unwritten]
-        self._write([key for key in unwritten if len(self._waiting[key]) == 1])
-        return gatherResults(written, consumeErrors=True)
+        new = [key for key in unwritten if key not in self._awaiting]
+        written = self._awaiting.wait(unwritten)
+        self._write(new)
+        return written
 
     def release(self, keys: Iterable[str]) -> None:
         """Let go of *keys*; nobody else's hold on them is touched."""
@@ -72,7 +74,7 @@ class Presence(Rounds[str]):
                 del self._holders[key]
                 self.items.discard(key)
                 self._written.discard(key)
-                self._tell(key)
+                self._awaiting.tell(key)
 
     def redis_ready(self, redis: CommandProtocol) -> None:
         """Write all keys to a Redis that may have lost them."""
@@ -87,11 +89,6 @@ class Presence(Rounds[str]):
         self._written.clear()
         if self._dependency and self.running:
             self._dependency.lose(COMMANDS, "the connection for commands is lost")
-
-    def _when_written(self, key: str) -> Deferred[None]:
-        written: Deferred[None] = Deferred()
-        self._waiting.setdefault(key, []).append(written)
-        return written
 
     @override
     def visit(self, items: Sequence[str]) -> None:
@@ -118,7 +115,8 @@ class Presence(Rounds[str]):
         for key in keys:
             if key in self._holders:
                 self._written.add(key)
-            self._tell(key)
+            # It is written, or nobody holds it any more.
+            self._awaiting.tell(key)
 
     def _have_failed(self, failure: Failure, keys: list[str]) -> None:
         """Keys that Redis refused are tried again soon; a lost connection is somebody else's."""
@@ -127,12 +125,6 @@ class Presence(Rounds[str]):
                 self._log.error("Redis takes no presence keys: {why}", why=reason(failure))
             self._refusing = True
             self._refused.update(dict.fromkeys(keys))
-
-    def _tell(self, key: str) -> None:
-        """Let nobody wait for *key* any longer: it is written, or nobody holds it."""
-        for written in self._waiting.pop(key, ()):
-            if not written.called:
-                written.callback(None)
 
 
 def keep_present(

@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
+from hiredis import pack_command
 from twisted.application.internet import ClientService
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.logger import Logger
@@ -17,6 +18,7 @@ from txredisapi import SubscriberProtocol
 from typing_extensions import override
 
 from flodgatt_tx.channels import Channels
+from flodgatt_tx.edge.awaiting import Awaiting
 from flodgatt_tx.edge.gaps import Gaps
 from flodgatt_tx.edge.redis import Command, WatchedProtocol, keep_connected
 
@@ -60,7 +62,7 @@ class PubSub:
         self._was_connected = False
         self._gaps = gaps
         self._channels = Channels()
-        self._waiting: dict[str, list[Deferred[None]]] = {}
+        self._awaiting = Awaiting()
         self._protocol: TimelineProtocol | None = None
         self._flushing = False
 
@@ -77,22 +79,17 @@ class PubSub:
         channels = list(channels)
         self._channels.drop(channels)
         for channel in channels:
-            self._tell(channel)
+            self._awaiting.tell(channel)
         self._flush_soon()
 
-    def when_open(self, channels: Iterable[str]) -> Deferred[list[None]]:
+    def when_open(self, channels: Iterable[str]) -> Deferred[None]:
         """
         Fire once nothing that is published on *channels* can be missed any more.
 
         A channel that is closed meanwhile is waited for no longer.
         """
-        waiting = []
-        for channel in channels:
-            if not self._channels.is_confirmed(channel):
-                opened: Deferred[None] = Deferred()
-                self._waiting.setdefault(channel, []).append(opened)
-                waiting.append(opened)
-        return gatherResults(waiting, consumeErrors=True)
+        closed = [each for each in channels if not self._channels.is_confirmed(each)]
+        return self._awaiting.wait(closed)
 
     def redis_ready(self, protocol: TimelineProtocol) -> None:
         """Subscribe to everything over a new connection."""
@@ -119,12 +116,7 @@ class PubSub:
         """Take note that Redis has subscribed us."""
         name = self._name(channel)
         if self._channels.answered(name):
-            self._tell(name)
-
-    def _tell(self, channel: str) -> None:
-        for opened in self._waiting.pop(channel, ()):
-            if not opened.called:
-                opened.callback(None)
+            self._awaiting.tell(name)
 
     def published(self, channel: bytes, message: bytes) -> None:
         """Pass a message on; whatever happens to it, the next one shall come through."""
@@ -188,7 +180,7 @@ class TimelineProtocol(WatchedProtocol, SubscriberProtocol):
     def connectionMade(self) -> None:
         super().connectionMade()
         for command in self._greeting:
-            self.transport.write(self._build_command(*command))
+            self.transport.write(pack_command(command))
         if not self._unanswered:
             self._pubsub.redis_ready(self)
 
@@ -203,7 +195,7 @@ class TimelineProtocol(WatchedProtocol, SubscriberProtocol):
     def send(self, command: str, channels: Sequence[str]) -> None:
         """Send a command about *channels*, if there are any."""
         if channels:
-            self.transport.write(self._build_command(command, *channels))
+            self.transport.write(pack_command((command, *channels)))
 
     @override
     def dataReceived(self, data: bytes, unpause: bool = False) -> None:

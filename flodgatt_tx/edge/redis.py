@@ -8,11 +8,13 @@ say), so the protocols here greet by themselves and leave coming back to `Client
 from __future__ import annotations
 
 import encodings.idna  # noqa: F401 # for host names; there may be no way to it after --uid
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from hiredis import pack_command
 from twisted.application.internet import ClientService, backoffPolicy
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
@@ -95,7 +97,7 @@ class WatchedProtocol(RedisProtocol):
 
     def send_ping(self) -> None:
         """Ask for a sign of life."""
-        self.transport.write(self._build_command("PING"))
+        self.transport.write(pack_command(("PING",)))
 
     def _watch(self) -> None:
         if self._silent:
@@ -122,6 +124,7 @@ class CommandProtocol(WatchedProtocol):
         self._greeting = commands
         self._ready_now = ready
         self._lost_now = lost
+        self._runs: deque[_Run] = deque()
 
     @override
     def connectionMade(self) -> None:
@@ -131,6 +134,9 @@ class CommandProtocol(WatchedProtocol):
     @override
     def connectionLost(self, why: Failure) -> None:
         super().connectionLost(why)
+        runs, self._runs = self._runs, deque()
+        for run in runs:
+            run.done.errback(why)
         self._lost_now()
 
     @override
@@ -144,19 +150,48 @@ class CommandProtocol(WatchedProtocol):
 
     def run(self, commands: Sequence[Command]) -> Deferred[list[Any]]:
         """Send commands together; the result has their replies, or is the first failure."""
-        return gatherResults(
-            [self.execute_command(*command) for command in commands], consumeErrors=True
-        )
+        if not commands:
+            return succeed([])
+        self.transport.write(b"".join(map(pack_command, commands)))
+        run = _Run(len(commands))
+        self._runs.append(run)
+        return run.done
+
+    @override
+    def replyReceived(self, reply: Any) -> None:
+        if self._runs and self._runs[0].take(reply):
+            self._runs.popleft().settle()
 
     def _give_up(self, failure: Failure) -> None:
         self._log.error("Redis refused us: {reason}", reason=reason(failure))
         self.transport.loseConnection()
 
 
+class _Run:
+    """Commands that were sent together, and what has been replied to them so far."""
+
+    def __init__(self, commands: int) -> None:
+        self.done: Deferred[list[Any]] = Deferred()
+        self._commands = commands
+        self._replies: list[Any] = []
+
+    def take(self, reply: Any) -> bool:
+        """Take a reply; return whether it was the last."""
+        self._replies.append(reply)
+        return len(self._replies) == self._commands
+
+    def settle(self) -> None:
+        """Say what was replied."""
+        errors = [reply for reply in self._replies if isinstance(reply, Exception)]
+        if errors:
+            self.done.errback(errors[0])
+        else:
+            self.done.callback(self._replies)
+
+
 def reason(failure: Failure) -> str:
     """Say why commands failed, in Redis' own words where there are any."""
-    # `gatherResults` wraps the first failure; Redis' own texts never quote what was sent.
-    error = getattr(failure.value, "subFailure", failure).value
+    error = failure.value  # Redis' own texts never quote what was sent
     return str(error) if isinstance(error, RedisError) else type(error).__name__
 
 

@@ -4,8 +4,6 @@ How a reader comes by its streams, and loses them.
 
 from __future__ import annotations
 
-from twisted.internet.defer import CancelledError, FirstError, gatherResults
-
 from flodgatt_tx.edge.accounts import Accounts
 from flodgatt_tx.edge.batching import Batch
 from flodgatt_tx.edge.broadcast import Broadcast
@@ -122,13 +120,9 @@ class Subscriber:
         self._pubsub.open(self._broadcast.streams.add(subscription, stream.channels))
         self._metrics.channels.labels(reader.transport, stream.kind).inc()
         channels = (*reader.viewer.system_channels, *stream.channels)
-        opened = self._pubsub.when_open(channels)
         written = self._presence.hold(presence_keys(stream))
-        try:
-            await gatherResults([opened, written], consumeErrors=True)
-        except FirstError:
-            # These do not fail but by being cancelled.
-            raise CancelledError from None
+        await self._pubsub.when_open(channels)
+        await written
 
     def _drop(self, subscription: Subscription) -> None:
         stream, reader = subscription.stream, subscription.reader
