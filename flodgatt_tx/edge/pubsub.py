@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
-from hiredis import pack_command
 from twisted.application.internet import ClientService
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
@@ -20,7 +19,7 @@ from typing_extensions import override
 from flodgatt_tx.channels import Channels
 from flodgatt_tx.edge.awaiting import Awaiting
 from flodgatt_tx.edge.gaps import Gaps
-from flodgatt_tx.edge.redis import Command, WatchedProtocol, keep_connected
+from flodgatt_tx.edge.redis import Command, WatchedProtocol, keep_connected, pack
 
 _MOST_CHANNELS = 1000  # in one go, so that neither Redis nor the reactor is held up
 
@@ -179,8 +178,7 @@ class TimelineProtocol(WatchedProtocol, SubscriberProtocol):
     @override
     def connectionMade(self) -> None:
         super().connectionMade()
-        for command in self._greeting:
-            self.transport.write(pack_command(command))
+        self.transport.write(pack(self._greeting))
         if not self._unanswered:
             self._pubsub.redis_ready(self)
 
@@ -195,7 +193,7 @@ class TimelineProtocol(WatchedProtocol, SubscriberProtocol):
     def send(self, command: str, channels: Sequence[str]) -> None:
         """Send a command about *channels*, if there are any."""
         if channels:
-            self.transport.write(pack_command((command, *channels)))
+            self.transport.write(pack([(command, *channels)]))
 
     @override
     def dataReceived(self, data: bytes, unpause: bool = False) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import encodings.idna  # noqa: F401 # for host names; there may be no way to it after --uid
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from hiredis import pack_command
@@ -57,6 +57,11 @@ def greeting(settings: RedisSettings) -> list[Command]:
     return commands
 
 
+def pack(commands: Iterable[Command]) -> bytes:
+    """Write commands as Redis reads them."""
+    return b"".join(map(pack_command, commands))  # type: ignore[arg-type] # of any length
+
+
 class WatchedProtocol(RedisProtocol):
     """
     A connection that ends itself if Redis falls silent, which TCP alone would notice after hours.
@@ -97,7 +102,7 @@ class WatchedProtocol(RedisProtocol):
 
     def send_ping(self) -> None:
         """Ask for a sign of life."""
-        self.transport.write(pack_command(("PING",)))
+        self.transport.write(pack([("PING",)]))
 
     def _watch(self) -> None:
         if self._silent:
@@ -152,7 +157,7 @@ class CommandProtocol(WatchedProtocol):
         """Send commands together; the result has their replies, or is the first failure."""
         if not commands:
             return succeed([])
-        self.transport.write(b"".join(map(pack_command, commands)))
+        self.transport.write(pack(commands))
         run = _Run(len(commands))
         self._runs.append(run)
         return run.done
