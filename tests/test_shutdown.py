@@ -240,7 +240,7 @@ class DoorTests(StageTestCase):
         """Go down, as far as doors and readers are concerned."""
         self.stage.parts.api.login.close()
         shutdown = Shutdown(self.stage.clock, lambda: 0, self.stage.parts.readers, 8)
-        self.stage.clock.stop = lambda: None
+        self.patch(self.stage.clock, "stop", lambda: None)
         shutdown.begin()
         self.stage.turn()
 

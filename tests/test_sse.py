@@ -333,8 +333,8 @@ class EndTests(EventSourceTestCase):
     def test_going_down(self) -> None:
         """When the server goes down, streams end, and their connections too."""
         client = self.listen()
-        for connection in self.stage.parts.api.thumps:
-            connection.go_away()
+        for reader in self.stage.parts.readers:
+            reader.connection.go_away()
         self.stage.turn()
         self.assertEqual((True, True), (client.ended, client.closed))
         self.assert_nothing_left()
