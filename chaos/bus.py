@@ -70,6 +70,7 @@ async def back(address: Address) -> tuple[Bus, float]:
             await asyncio.sleep(0.01)
             continue
         try:
+            await bus("EXISTS", "anything")  # which a Redis that loads its data refuses
             if (await bus("ROLE"))[0] == "master":
                 return bus, time.monotonic()
         except (OSError, hiredis.ReplyError):

@@ -19,7 +19,7 @@ from chaos.readers import API, HOST, Body, get, handshake
 from chaos.redis_faults import Act, Fault
 from chaos.report import POSTGRESQL, RETURN, Row
 from chaos.restarting import start_again
-from chaos.stage import PATIENCE, Stage, within
+from chaos.stage import PATIENCE, Stage, seconds_after, within
 from flodgatt_tx.demo.servers import DATABASE, Servers
 from tests.integration.site import family
 
@@ -33,15 +33,21 @@ async def suffer(stage: Stage, fault: Fault, servers: Servers, calm: float) -> R
     row.away = POSTGRESQL
     window = stage.window(filtered=True)
     await fault.breaks()
+    admitting = asyncio.create_task(stage.readiness(False))
     refused = asyncio.create_task(_refusals(stage))
     await asyncio.sleep(fault.hold)
     refusals = await refused
+    row.long, row.admitted = True, admitting.done()
+    admitting.cancel()
     coming = asyncio.create_task(asyncio.to_thread(_answers, servers))
     await fault.mends()
     returned = await within(PATIENCE, coming)
     window.end = returned + RETURN
-    with suppress(TimeoutError):
-        row.let_in = await within(PATIENCE, _let_in(stage, returned))
+    row.let_in, row.ready = await asyncio.gather(
+        seconds_after(returned, _let_in(stage)),
+        seconds_after(returned, stage.readiness(True)),
+    )
+    if row.let_in is not None:
         window.end = min(window.end, returned + row.let_in)
         row.outage = returned + row.let_in - window.start
     for problem in refusals:
@@ -69,14 +75,11 @@ async def ask(port: int, request: bytes) -> Body:
 
 async def _refusals(stage: Stage) -> list[str]:
     """Try to come in, by both doors; say what is wrong with the refusal."""
-    return [
-        f"{door}: {problem}"
-        for door, request in (
-            ("SSE", get(f"{API}/user", token(_GUEST))),
-            ("WebSocket", handshake(token(_GUEST))),
-        )
-        if (problem := await _refusal(stage.daemon.port, request))
-    ]
+    doors = {"SSE": get(f"{API}/user", token(_GUEST)), "WebSocket": handshake(token(_GUEST))}
+    problems = await asyncio.gather(
+        *(_refusal(stage.daemon.port, request) for request in doors.values())
+    )
+    return [f"{door}: {problem}" for door, problem in zip(doors, problems, strict=True) if problem]
 
 
 async def _refusal(port: int, request: bytes) -> str | None:
@@ -91,11 +94,11 @@ async def _refusal(port: int, request: bytes) -> str | None:
     return f"a new client was refused after {took:.1f} s only" if took > LATEST_REFUSAL else None
 
 
-async def _let_in(stage: Stage, returned: float) -> float:
+async def _let_in(stage: Stage) -> None:
     while True:
         answer = await ask(stage.daemon.port, get(f"{API}/user", token(_GUEST)))
         if answer.status == 200:
-            return time.monotonic() - returned
+            return
         await asyncio.sleep(0.02)
 
 

@@ -41,8 +41,12 @@ async def stalled(stage: Stage, plan: Plan) -> None:
         for _ in range(5):
             await bus("PUBLISH", channel, _LARGE)
         written += 5
+        await asyncio.sleep(0.1)
+    await stage.is_left()
     row.for_cause = plan.stalled - max(await stage.clients() - stage.present, 0)
-    row.note = f"{row.for_cause} cut off, after {written * len(_LARGE) / 1e6:.0f} MB for each"
+    row.note = (
+        f"{row.for_cause} cut off, when {written * len(_LARGE) / 1e6:.0f} MB had been published"
+    )
     if row.for_cause < plan.stalled:
         stage.broken.append(f"{row.name}: only {row.for_cause} of them were cut off")
     for client in asleep:

@@ -7,18 +7,17 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
 from chaos.bus import Bus, back, has_keys, subscribed
 from chaos.plan import Plan
 from chaos.report import REDIS, RETURN, Row
 from chaos.restarting import start_again
-from chaos.stage import PATIENCE, Stage, within
+from chaos.stage import PATIENCE, Stage, seconds_after, within
 from flodgatt_tx.demo.servers import Servers
 
+NOTICED = 21.0  # seconds, for one that neither answers nor hangs up: two periods of PING
 _LOADED = 20_000  # keys, which Redis takes two seconds to load
 OPTIONS = ("--key-load-delay", "100", "--loading-process-events-interval-bytes", "1024")
 _HANG_UP_ALL = [("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes") for kind in ("pubsub", "normal")]
@@ -27,46 +26,47 @@ Act = Callable[[], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that is broken for a while."""
+    """Something that is broken for a while; what falls *silent* is noticed later."""
 
     name: str
     breaks: Act
     hold: float
     mends: Act
+    silent: bool = False
 
 
 async def suffer(stage: Stage, fault: Fault, calm: float) -> Row:
     """Let a fault of Redis happen, and measure how long the server takes to recover."""
     row = await stage.begin(fault.name)
     row.away = REDIS
+    gaps = await stage.gaps()
     window = stage.window()
     await fault.breaks()
+    admitting = asyncio.create_task(stage.readiness(False))
     await asyncio.sleep(fault.hold)
+    row.long = bool(fault.hold) and (not fault.silent or fault.hold > NOTICED)
+    row.admitted = admitting.done()
+    admitting.cancel()
     coming = asyncio.create_task(back(stage.address))
     await fault.mends()
     bus, returned = await within(PATIENCE, coming)
     beside, _ = await back(stage.address)
     window.end = returned + RETURN
-    row.resubscribed, row.keys_written, row.first_delivery = await asyncio.gather(
-        _after(returned, subscribed(bus, stage.channels)),
-        _after(returned, has_keys(beside, stage.keys)),
-        _after(returned, stage.first_delivery(returned)),
+    row.resubscribed, row.keys_written, row.first_delivery, row.ready = await asyncio.gather(
+        seconds_after(returned, subscribed(bus, stage.channels)),
+        seconds_after(returned, has_keys(beside, stage.keys)),
+        seconds_after(returned, stage.first_delivery(returned)),
+        seconds_after(returned, stage.readiness(True)),
     )
     if row.resubscribed is not None:
         window.end = min(window.end, returned + row.resubscribed)
         row.outage = returned + row.resubscribed - window.start
     beside.close()
+    row.gaps = await stage.gaps() - gaps
     bus.close()
     row.note = note(row)
     await stage.end(row, calm)
     return row
-
-
-async def _after(moment: float, what: Awaitable[object]) -> float | None:
-    with suppress(TimeoutError):
-        await within(PATIENCE, what)
-        return time.monotonic() - moment
-    return None
 
 
 def note(row: Row) -> str:
@@ -92,7 +92,7 @@ class RedisFaults:
             Fault("Redis restarted", self._stop, away, self._start),
             Fault("Redis killed", self._kill, away, self._start),
             *(
-                Fault(f"Redis stopped for {silence:.0f} s", self._freeze, silence, self._thaw)
+                Fault(f"Redis stopped for {silence:.0f} s", self._freeze, silence, self._thaw, True)
                 for silence in self._plan.silences
             ),
             Fault("CLIENT KILL TYPE pubsub", self._hang_up, 0, _nothing),

@@ -22,7 +22,8 @@ class Row:
     What was seen during one fault; times are in seconds.
 
     *away* is what was away, REDIS, POSTGRESQL or nothing. *outage* lasts until all is as before;
-    the four times after it count from the return, and are None if that never came to pass.
+    the five times after it count from the return, and are None if that never came to pass.
+    *gaps* is how many the server has counted, and *admitted* whether it said that it was not ready.
     """
 
     name: str
@@ -32,6 +33,10 @@ class Row:
     first_delivery: float | None = None
     keys_written: float | None = None
     let_in: float | None = None
+    ready: float | None = None
+    long: bool = False  # longer than the server may take to notice
+    admitted: bool = False
+    gaps: int = 0
     stall: float = 0.0
     for_cause: int = 0
     without_cause: int = 0
@@ -68,6 +73,10 @@ class Outcome:
 def broken_promises(outcome: Outcome) -> list[str]:
     """Say, in a sentence each, which promises were broken."""
     found = [sentence for row in outcome.rows for sentence in _of_row(row)]
+    for row in outcome.rows:
+        tally = outcome.tallies.get(row.name, Tally())
+        if row.away == REDIS and tally.lost_in_window and not row.gaps:
+            found.append(f"{row.name}: {tally.lost_in_window} losses, and no gap was counted.")
     for name, tally in outcome.tallies.items():
         found.extend(_of_tally(name, tally))
     if outcome.memory and outcome.memory[1] > outcome.memory[0] * (1 + FLAT):
@@ -95,6 +104,8 @@ def _of_tally(name: str, tally: Tally) -> Iterator[str]:
 def _of_row(row: Row) -> Iterator[str]:
     if row.without_cause:
         yield f"{row.name}: {row.without_cause} readers lost their connections without cause."
+    if row.away and row.long and not row.admitted:
+        yield f"{row.name}: {row.away} was away, and the server said that it was ready."
     if row.stall > LONGEST_STALL:
         yield f"{row.name}: somebody who asked for the health had to wait for {row.stall:.1f} s."
     for what, seconds in _deadlines(row):
@@ -110,11 +121,13 @@ def _deadlines(row: Row) -> Iterator[tuple[str, float | None]]:
         yield "the presence keys were there", row.keys_written
     if row.away == POSTGRESQL:
         yield "a new client was let in", row.let_in
+    if row.away:
+        yield "the server said that it was ready", row.ready
 
 
 _HEAD = (
     *("fault", "published", "delivered", "lost: outage", "else", "twice", "order", "out: cause"),
-    *("else", "outage s", "back s", "first s", "keys s", "stall ms"),
+    *("else", "outage s", "back s", "first s", "keys s", "ready s", "stall ms"),
 )
 
 
@@ -139,7 +152,7 @@ def _line(row: Row, tally: Tally) -> tuple[str, ...]:
         *(tally.duplicates, tally.disorders, row.for_cause, row.without_cause),
     )
     back = row.let_in if row.away == POSTGRESQL else row.resubscribed
-    times = (row.outage, back, row.first_delivery, row.keys_written)
+    times = (row.outage, back, row.first_delivery, row.keys_written, row.ready)
     return (
         row.name,
         *map(str, counts),

@@ -21,7 +21,7 @@ from chaos.publisher import Publisher
 from chaos.readers import HOST, Reader, SocketReader, StreamReader
 from chaos.report import Row
 from flodgatt_tx.streams import is_filtered
-from tests.integration.site import Daemon
+from tests.integration.site import API, Daemon, get
 
 PATIENCE = 30.0  # seconds, for what should take two
 _TOGETHER = 50  # readers that connect at once
@@ -94,6 +94,20 @@ class Stage:
         self.ledger.ask_for_first(moment)
         while self.ledger.first is None:
             await asyncio.sleep(0.01)
+
+    async def is_ready(self) -> bool:
+        """Ask whether the server says that all is there."""
+        status, _, _ = await asyncio.to_thread(get, self.daemon.port, f"{API}/health/ready")
+        return status == 200
+
+    async def readiness(self, ready: bool) -> None:
+        """Wait until the server says that it is *ready*, or that it is not."""
+        while await self.is_ready() is not ready:
+            await asyncio.sleep(0.02)
+
+    async def gaps(self) -> int:
+        """Count the gaps that the server has told of."""
+        return int(await asyncio.to_thread(self.daemon.metric, "redis_gaps_total"))
 
     async def clients(self) -> int:
         """Count the clients that the server knows of."""
@@ -177,6 +191,14 @@ async def within(seconds: float, what: Awaitable[Value]) -> Value:
     :raises TimeoutError: if it takes longer.
     """
     return await asyncio.wait_for(what, seconds)
+
+
+async def seconds_after(moment: float, what: Awaitable[object]) -> float | None:
+    """Wait for something; return how long after *moment* it came to pass, None if it did not."""
+    with suppress(TimeoutError):
+        await within(PATIENCE, what)
+        return time.monotonic() - moment
+    return None
 
 
 async def in_turns(tasks: Sequence[Awaitable[Value]], together: int) -> list[Value]:

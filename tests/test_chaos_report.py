@@ -14,7 +14,12 @@ from chaos.ledger import Tally
 from chaos.report import POSTGRESQL, REDIS, Farewell, Outcome, Row, broken_promises, document, table
 
 GOOD = Farewell(0, 0.5, 10, 0)
-BACK: dict[str, Any] = {"resubscribed": 0.5, "first_delivery": 0.6, "keys_written": 2.0}
+BACK: dict[str, Any] = {
+    "resubscribed": 0.5,
+    "first_delivery": 0.6,
+    "keys_written": 2.0,
+    "ready": 1.0,
+}
 
 
 def outcome(tally: Tally | None = None, farewell: Farewell = GOOD, **row: Any) -> Outcome:
@@ -34,8 +39,8 @@ class PromiseTests(SynchronousTestCase):
         """Losses in an outage, and readers dropped for cause, break no promise."""
         tally = Tally(published=9, unanswered=1, delivered=8, lost_in_window=3)
         for seen in (
-            outcome(tally, away=REDIS, for_cause=2, stall=0.9, **BACK),
-            outcome(tally, away=POSTGRESQL, let_in=1.9),
+            outcome(tally, away=REDIS, for_cause=2, stall=0.9, gaps=1, **BACK),
+            outcome(tally, away=POSTGRESQL, let_in=1.9, ready=1.9),
             outcome(),
         ):
             self.assertEqual([], broken_promises(seen))
@@ -57,10 +62,19 @@ class PromiseTests(SynchronousTestCase):
                 f"fault: Redis was away, and {promise} {when}, not within 2 s.",
                 outcome(away=REDIS, **(BACK | {"resubscribed": seconds})),
             )
-        self.assertEqual(3, len(broken_promises(outcome(away=REDIS))))
+        self.assertEqual(4, len(broken_promises(outcome(away=REDIS))))
         self.assert_broken(
             "fault: PostgreSQL was away, and a new client was let in never, not within 2 s.",
-            outcome(away=POSTGRESQL),
+            outcome(away=POSTGRESQL, ready=0.1),
+        )
+
+    def test_hidden(self) -> None:
+        """A gap that is not counted, and an outage that is not admitted, are told."""
+        lost = outcome(Tally(lost_in_window=3), away=REDIS, **BACK)
+        self.assert_broken("fault: 3 losses, and no gap was counted.", lost)
+        self.assert_broken(
+            "fault: Redis was away, and the server said that it was ready.",
+            outcome(away=REDIS, long=True, **BACK),
         )
 
     def test_readers(self) -> None:
