@@ -14,6 +14,7 @@ SERVER = [
     "hiredis >= 2.3",
     "idna >= 3.7",
     "lxml >= 5.4",
+    "msgspec >= 0.19",
     "orjson >= 3.10",
     "prometheus-client >= 0.20",
     "psycopg2-binary >= 2.9.9",

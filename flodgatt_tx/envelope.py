@@ -10,42 +10,70 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 
 import orjson
+from msgspec import Raw, Struct
+from msgspec.json import Decoder
+from typing_extensions import override
 
 FILTERS_CHANGED = "filters_changed"
 KILL = "kill"
 STATUS_EVENTS = frozenset({"update", "status.update"})
 
-# How Rails begins an envelope, give or take a space.
-_USUAL = re.compile(rb'\{ ?"event" ?: ?"([\w.]+)" ?, ?"payload" ?: ?(?=[^ \t\n\r])')
-# How it ends; before 4.2 Mastodon said when it had been queued.
-_USUAL_ENDS = (
-    re.compile(rb'[ \t\r\n]*,"queued_at":\d+\}[ \t\r\n]*\Z'),
-    re.compile(rb"[ \t\r\n]*\}[ \t\r\n]*\Z"),
-)
-_MOST_END = 64  # bytes
 _SPACE = re.compile(r"[ \t\n\r]*")
 _UNSENDABLE = re.compile("[\r\n\0]")
+_SENDABLE = re.compile(r"[\w.]+")
+_UNREAD = object()
 
 
 class BadEnvelopeError(ValueError):
     """A published message is not an event anyone could be sent."""
 
 
-@dataclass(frozen=True, slots=True)
 class Event:
     """
     One thing that happened, before any transport has framed it.
 
-    *payload* is its JSON text, UTF-8, as published, and *value* what that text means; both are
-    None where there is nothing to be sent along.
+    *payload* is its JSON text, UTF-8, as published; None where nothing is to be sent along.
     """
 
-    name: str
-    payload: bytes | None
-    value: object
+    __slots__ = ("_value", "name", "payload")
+
+    def __init__(self, name: str, payload: bytes | None, value: object = _UNREAD) -> None:
+        self.name = name
+        self.payload = payload
+        self._value = value
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Event) and (self.name, self.payload) == (other.name, other.payload)
+
+    @override
+    def __hash__(self) -> int:
+        return hash((self.name, self.payload))
+
+    @override
+    def __repr__(self) -> str:
+        return f"Event({self.name!r}, {self.payload!r})"
+
+    @property
+    def value(self) -> object:
+        """
+        What the payload means; it is read when somebody wants to know.
+
+        :raises BadEnvelopeError: if Python cannot hold it.
+        """
+        if self._value is _UNREAD:
+            try:
+                self._value = None if self.payload is None else _loads(self.payload.decode())
+            except (ValueError, RecursionError) as error:
+                raise BadEnvelopeError("a payload that cannot be read") from error
+        return self._value
+
+    @property
+    def is_structured(self) -> bool:
+        """Whether the payload is an object or an array."""
+        return self.payload is not None and self.payload[:1] in (b"{", b"[")
 
     @property
     def is_status(self) -> bool:
@@ -60,12 +88,14 @@ def parse_event(message: bytes) -> Event:
     :raises BadEnvelopeError: if it is not a JSON object that names its event, or has no payload
         though it is not `filters_changed`.
     """
-    name, payload, value = _read_usual(message) or _read_any(message)
-    if value is None or value in ("", 0):  # and so is False, equal to 0 here as in JavaScript
+    name, payload = _read_usual(message) or _read_any(message)
+    event = Event(name, payload)
+    # False is equal to 0, here as in JavaScript.
+    if not event.is_structured and (event.value is None or event.value in ("", 0)):
         if name != FILTERS_CHANGED:
             raise BadEnvelopeError("no payload")
-        return Event(name, None, None)
-    return Event(name, payload, value)
+        return Event(name, None)
+    return event
 
 
 def parse_system_event(message: bytes) -> str:
@@ -77,35 +107,37 @@ def parse_system_event(message: bytes) -> str:
     return _read_any(message)[0]
 
 
-def _read_usual(message: bytes) -> tuple[str, bytes, object] | None:
-    """Take the payload out of an envelope by its place, if it is written as Rails does."""
-    match = _USUAL.match(message)
-    if not match:
+class _Envelope(Struct):
+    event: str
+    payload: Raw
+
+
+_USUAL = Decoder(_Envelope)
+
+
+def _read_usual(message: bytes) -> tuple[str, bytes] | None:
+    """Take the payload out of an envelope as Rails writes it, unread but valid."""
+    try:
+        envelope = _USUAL.decode(message)
+        payload = bytes(envelope.payload)
+        payload.decode()
+    except (ValueError, RecursionError):
         return None
-    start = match.end()
-    for pattern in _USUAL_ENDS:
-        if end := pattern.search(message, max(start, len(message) - _MOST_END)):
-            payload = message[start : end.start()]
-            try:
-                # What is valid JSON by itself in this place is the whole payload.
-                return match[1].decode(), payload, orjson.loads(payload)
-            except ValueError:
-                pass
-    return None
+    return (envelope.event, payload) if _SENDABLE.fullmatch(envelope.event) else None
 
 
-def _read_any(message: bytes) -> tuple[str, bytes, object]:
+def _read_any(message: bytes) -> tuple[str, bytes]:
     """Walk through an envelope member by member; the last of equal names counts, as in JSON."""
     try:
         spans = _members(message.decode())
         name = json.loads(spans.get("event", "null"))
         payload = spans.get("payload", "null")
-        value = _loads(payload)
+        _loads(payload)
     except (ValueError, RecursionError) as error:
         raise BadEnvelopeError("not a JSON object") from error
     if not isinstance(name, str) or not name or _UNSENDABLE.search(name):
         raise BadEnvelopeError("no event")
-    return name, payload.encode(), value
+    return name, payload.encode()
 
 
 def _loads(text: str) -> object:

@@ -41,8 +41,8 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 def frame_sse(event: Event) -> bytes:
     """Write an event for an EventSource; a payload with line breaks takes several lines."""
     data = b"null" if event.payload is None else event.payload
-    if isinstance(event.value, str):
-        data = _utf8(event.value)
+    if data.startswith(b'"'):
+        data = _utf8(str(event.value))
     if b"\n" in data or b"\r" in data:
         data = b"\ndata: ".join(_LINE_BREAK.split(data))
     return b"event: %b\ndata: %b\n\n" % (_utf8(event.name), data)
@@ -59,7 +59,7 @@ def frame_websocket(event: Event, stream: bytes) -> bytes:
     if event.payload is None:
         return frame_text(b'{"stream":%b,"event":%b}' % (stream, name))
     payload = event.payload
-    if isinstance(event.value, dict | list):
+    if event.is_structured:
         payload = orjson.dumps(payload.decode())
     return frame_text(b'{"stream":%b,"event":%b,"payload":%b}' % (stream, name, payload))
 
@@ -94,7 +94,7 @@ def with_filtered(event: Event, results: bytes) -> Event:
     """Add `"filtered": RESULTS` to a status; its other bytes stay as they came."""
     status = (event.payload or b"")[:-1].rstrip()
     comma = b"" if status == b"{" else b","
-    return Event(event.name, b'%b%b"filtered":%b}' % (status, comma, results), event.value)
+    return Event(event.name, b'%b%b"filtered":%b}' % (status, comma, results))
 
 
 @lru_cache(maxsize=256)

@@ -190,6 +190,14 @@ class QuestionTests(BroadcastTestCase):
         self.assertEqual(["2"], self.heard(socket))
         self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
 
+    def test_immeasurable(self) -> None:
+        """One with a number that Python cannot hold is malformed, and does no other harm."""
+        socket = self.listen()
+        whole = json.dumps({"event": "update", "payload": status("1", x=12345)}).encode()
+        self.stage.publish_bytes("timeline:public", whole.replace(b"12345", b"9" * 5000))
+        self.say("2")
+        self.assertEqual((["2"], 1), (self.heard(socket), self.dropped("malformed")))
+
     def test_unreadable(self) -> None:
         """A status whose people cannot be read reaches nobody on a filtered stream."""
         socket = self.listen()

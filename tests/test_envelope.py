@@ -86,7 +86,11 @@ class ParseEventTests(SynchronousTestCase):
             (Event("filters_changed", None, None), '{"event":"filters_changed","payload":""}'),
             (Event("filters_changed", b"1", 1), '{"event":"filters_changed","payload":1}'),
         ):
-            self.assertEqual(expected, parse_event(message.encode()), msg=message)
+            event = parse_event(message.encode())
+            self.assertEqual(expected, event, msg=message)
+            self.assertEqual(expected.value, event.value, msg=message)
+            self.assertEqual(hash(expected), hash(event))
+            self.assertIn(expected.name, repr(event))
 
     def test_no_payload(self) -> None:
         """What JavaScript takes for false is no payload, and then there is nothing to be sent."""
@@ -208,3 +212,15 @@ class ParseSystemEventTests(SynchronousTestCase):
         """What has no name is refused."""
         for message in (b"", b"kill", b'"kill"', b"{}", b'{"event":null}', b'{"event":""}'):
             self.assertRaises(BadEnvelopeError, parse_system_event, message)
+
+
+class ValueTests(SynchronousTestCase):
+    """What a payload means is found out when it is asked for."""
+
+    def test_unreadable(self) -> None:
+        """A payload that Python cannot hold is passed on where nobody has to read it."""
+        digits = "9" * 5000
+        event = parse_event(b'{"event":"update","payload":{"id":%b}}' % digits.encode())
+        self.assertEqual(b'{"id":%b}' % digits.encode(), event.payload)
+        with self.assertRaises(BadEnvelopeError):
+            _ = event.value
