@@ -24,7 +24,7 @@ DOOR = f"{EDGE}.tap"
 ROOT = Path(flodgatt_tx.__file__).parent
 
 # lxml and ahocorasick_rs are for keyword filters.
-PURE_LIBRARIES = frozenset({"orjson", "idna", "lxml", "ahocorasick_rs", "regex", "msgspec"})
+PURE_LIBRARIES = frozenset({"orjson", "idna", "lxml", "ahocorasick_rs", "regex", "msgspec", "typing_extensions"})
 # From the top floor to the ground. Every module of the edge lives on one of them.
 FLOORS = (
     frozenset({"tap", "options", "server", "check"}),
