@@ -35,7 +35,7 @@ FLOORS = (
     frozenset({"subscribing"}),
     frozenset({"broadcast", "login", "rechecks"}),
     frozenset({"delivery"}),
-    frozenset({"accounts", "readers", "judging", "feed_access"}),
+    frozenset({"accounts", "readers", "judging", "feed_access", "admission"}),
     frozenset(
         {
             *{"pubsub", "presence", "mastodon", "metrics", "heartbeat", "namespace"},
@@ -45,7 +45,7 @@ FLOORS = (
     frozenset(
         {
             *{"database", "redis", "batching", "link", "resolver"},
-            *{"trust", "environment", "logs", "rounds", "outlet", "process", "handover", "frugal", "awaiting"},
+            *{"trust", "environment", "logs", "rounds", "outlet", "process", "handover", "frugal", "awaiting", "garbage"},
             *{"dependency", "systemd"},
         }
     ),

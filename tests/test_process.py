@@ -4,16 +4,15 @@ What the process asks of the system.
 
 from __future__ import annotations
 
-import gc
 import resource
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from flodgatt_tx.edge.process import raise_file_limit, settle_memory
+from flodgatt_tx.edge.process import raise_file_limit
 
 
 class ProcessTests(SynchronousTestCase):
-    """Files and memory."""
+    """Files."""
 
     def test_files(self) -> None:
         """As many files may be open as the system allows at most."""
@@ -22,9 +21,3 @@ class ProcessTests(SynchronousTestCase):
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, before[1]), before[1]))
         self.assertEqual(before[1], raise_file_limit())
         self.assertEqual((before[1],) * 2, resource.getrlimit(resource.RLIMIT_NOFILE))
-
-    def test_memory(self) -> None:
-        """What is there is not looked at by later collections."""
-        self.addCleanup(gc.unfreeze)
-        settle_memory()
-        self.assertGreater(gc.get_freeze_count(), 0)

@@ -1,10 +1,9 @@
 """
-What the process asks of the system and of Python.
+What the process asks of the system.
 """
 
 from __future__ import annotations
 
-import gc
 import resource
 
 
@@ -13,9 +12,3 @@ def raise_file_limit() -> int:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard
-
-
-def settle_memory() -> None:
-    """Take what is there after the start out of all later garbage collections."""
-    gc.collect()
-    gc.freeze()

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamServerEndpoint
 
 from flodgatt_tx.edge.accounts import Accounts
+from flodgatt_tx.edge.admission import Admission
 from flodgatt_tx.edge.api import Api
 from flodgatt_tx.edge.broadcast import Broadcast
 from flodgatt_tx.edge.database import Pool
@@ -20,6 +21,7 @@ from flodgatt_tx.edge.dependency import COMMANDS, SUBSCRIPTIONS, Dependency
 from flodgatt_tx.edge.entrance import EntranceFactory
 from flodgatt_tx.edge.feed_access import FeedAccess
 from flodgatt_tx.edge.gaps import Gaps
+from flodgatt_tx.edge.garbage import Garbage
 from flodgatt_tx.edge.heartbeat import Heartbeat
 from flodgatt_tx.edge.judging import Judge
 from flodgatt_tx.edge.listeners import Listeners
@@ -39,11 +41,14 @@ from flodgatt_tx.edge.subscribing import Subscriber
 from flodgatt_tx.edge.systemd import Notifier
 from flodgatt_tx.edge.web import StreamingApi, StreamingSite
 from flodgatt_tx.edge.websocket import StreamingSocketFactory
+from flodgatt_tx.limits import Limits
 from flodgatt_tx.settings import Settings
+from flodgatt_tx.trusted_proxies import Network
 from flodgatt_tx.wheel import Wheel
 
 PING_PERIOD = 30  # seconds, WebSocket
 THUMP_PERIOD = 15  # seconds, SSE
+_STANDARD = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +68,21 @@ class Parts:
     timed: Sequence[IService]
 
 
-def make_parts(reactor: Any, mastodon: Mastodon, domain_blocks_age: int = 30) -> Parts:
+def make_parts(
+    reactor: Any,
+    mastodon: Mastodon,
+    domain_blocks_age: int = 30,
+    limits: Limits = _STANDARD,
+    trusted_proxies: Sequence[Network] = (),
+) -> Parts:
     """
     Put the parts together around a *mastodon* that can be asked.
 
     *domain_blocks_age* is in seconds.
     """
     metrics = Metrics()
+    admission = Admission(limits, trusted_proxies, metrics, reactor)
+    metrics.watch("open_connections", "Connections, whatever they are for", lambda: admission.here)
     feed_access = FeedAccess(mastodon, reactor)
     accounts = Accounts(mastodon, feed_access, reactor, domain_blocks_age)
     rechecks = Rechecks(mastodon, accounts.refresh, reactor)
@@ -87,15 +100,17 @@ def make_parts(reactor: Any, mastodon: Mastodon, domain_blocks_age: int = 30) ->
     api = Api(
         clock=reactor,
         login=Login(mastodon, reactor),
-        subscriber=Subscriber(mastodon, accounts, rechecks, pubsub, presence, broadcast, metrics),
+        subscriber=Subscriber(
+            mastodon, accounts, rechecks, pubsub, presence, broadcast, metrics, admission
+        ),
         metrics=metrics,
         readiness=readiness,
         pings=Heartbeat(PING_PERIOD, reactor),
         thumps=Heartbeat(THUMP_PERIOD, reactor),
-        backlog=Backlog(),
+        backlog=Backlog(limits.unsent, limits.unsent_total),
     )
-    site = StreamingSite(StreamingApi(api), reactor)
-    front = EntranceFactory(reactor, site, StreamingSocketFactory(api))
+    site = StreamingSite(StreamingApi(api), limits, reactor)
+    front = EntranceFactory(reactor, site, StreamingSocketFactory(api), admission)
     timed: list[IService] = [presence, accounts, feed_access, rechecks, api.pings, api.thumps]
     timed += [gaps, readiness]
     return Parts(metrics, pubsub, presence, api, front, rechecks.items, timed)
@@ -114,7 +129,13 @@ def make_server(
     """
     pool = Pool(reactor, settings.database)
     mastodon = MastodonDatabase(pool)
-    parts = make_parts(reactor, mastodon, settings.domain_blocks_age)
+    parts = make_parts(
+        reactor,
+        mastodon,
+        settings.domain_blocks_age,
+        settings.limits,
+        settings.trusted_proxies,
+    )
     watch = parts.metrics.watch
     watch("pg_pool_total_connections", "Connections to PostgreSQL", lambda: pool.total)
     watch("pg_pool_idle_connections", "Connections with nothing to do", lambda: pool.idle)
@@ -134,7 +155,8 @@ def make_server(
 
     shutdown = Shutdown(reactor, close, parts.readers, settings.drain_seconds)
     # Who reads that it listens may send a signal at once.
-    return [pool, redis, *parts.timed, shutdown, listeners, notifier]
+    garbage = Garbage(reactor, parts.readers)
+    return [pool, redis, *parts.timed, garbage, shutdown, listeners, notifier]
 
 
 def _status(parts: Parts) -> str:

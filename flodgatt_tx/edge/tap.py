@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,7 +20,7 @@ from flodgatt_tx.edge.check import find_problems
 from flodgatt_tx.edge.listeners import Listeners, endpoints
 from flodgatt_tx.edge.logs import LoggedService, make_observer, open_output
 from flodgatt_tx.edge.options import Options
-from flodgatt_tx.edge.process import raise_file_limit, settle_memory
+from flodgatt_tx.edge.process import raise_file_limit
 from flodgatt_tx.edge.server import make_server
 from flodgatt_tx.settings import VARIABLES, Layer, Settings, described
 
@@ -48,14 +49,15 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
     output = open_output(twistd)
     service = LoggedService(make_observer(settings.log_level, output) if output else None)
     service.name = "flodgatt"
+    files = raise_file_limit()
+    limits = settings.limits.within(files, settings.database.pool)
+    settings = replace(settings, limits=limits)
     services = make_server(reactor, settings, _places(reactor, settings), _failing(twistd))
     if site:
         services += _demo_services(reactor, site, services)
     for child in services:
         child.setServiceParent(service)
-    files = raise_file_limit()
     reactor.callWhenRunning(_announce, settings, files)
-    reactor.callWhenRunning(settle_memory)
     return service
 
 
@@ -75,7 +77,11 @@ def _refuse(message: str) -> NoReturn:
 def _announce(settings: Settings, files: int) -> None:
     for name, value, origin in described(settings):
         _log.info("{name}={value} ({origin})", name=name, value=value, origin=origin)
-    _log.info("{files} files may be open, most of them connections", files=files)
+    _log.info(
+        "{files} files may be open, and {connections} connections",
+        files=files,
+        connections=settings.limits.connections or "any number of",
+    )
     for warning in settings.warnings:
         # Twisted takes events with a field named "warning" for Python's warnings.
         _log.warn("{text}", text=warning)
