@@ -11,7 +11,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from flodgatt_tx.edge.pubsub import PubSub, keep_subscribed
-from flodgatt_tx.edge.redis import Command
+from flodgatt_tx.edge.redis import PING_PERIOD, Command
 from tests.fakes import Heard, MemoryRedis
 
 
@@ -231,8 +231,13 @@ class MessageTests(PubSubTestCase):
         [connection] = self.redis.connections
         self.pubsub.pauseProducing()
         self.assertEqual("paused", connection.producerState)
+        self.redis.hung = {"PING"}  # whatever it answered would not be read
+        self.clock.pump([PING_PERIOD] * 3)
+        self.redis.recover()
         self.pubsub.resumeProducing()
         self.assertEqual("producing", connection.producerState)
+        self.clock.pump([PING_PERIOD / 2] * 4)
+        self.assertEqual([connection], self.redis.connections)
 
     def test_pieces(self) -> None:
         """A message may come byte by byte."""

@@ -134,12 +134,12 @@ class PubSub:
     def pauseProducing(self) -> None:  # noqa: N802 # Twisted's
         """Read no more from Redis for now."""
         if self._protocol:
-            self._protocol.transport.pauseProducing()
+            self._protocol.pause()
 
     def resumeProducing(self) -> None:  # noqa: N802 # Twisted's
         """Read on."""
         if self._protocol:
-            self._protocol.transport.resumeProducing()
+            self._protocol.resume()
 
     def _name(self, channel: bytes) -> str:
         return channel.decode("utf-8", "replace").removeprefix(self.prefix)

@@ -75,6 +75,7 @@ class WatchedProtocol(RedisProtocol):
     def __init__(self, clock: IReactorTime) -> None:
         super().__init__(charset=None, convertNumbers=False)
         self._silent = False
+        self._paused = False
         self._clock = clock
         self.last_sign: float = clock.seconds()
         self._watching = LoopingCall(self._watch)
@@ -104,7 +105,19 @@ class WatchedProtocol(RedisProtocol):
         """Ask for a sign of life."""
         self.transport.write(pack([("PING",)]))
 
+    def pause(self) -> None:
+        """Read no more for now; silence means nothing while nobody listens."""
+        self._paused = True
+        self.transport.pauseProducing()
+
+    def resume(self) -> None:
+        """Read on."""
+        self._paused = self._silent = False
+        self.transport.resumeProducing()
+
     def _watch(self) -> None:
+        if self._paused:
+            return
         if self._silent:
             self._log.error("Redis has fallen silent: what was published meanwhile may be lost")
             self.transport.abortConnection()
