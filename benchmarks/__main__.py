@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -152,4 +153,6 @@ def about(site: Servers, chosen: argparse.Namespace) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    # So that whatever has been started ends with this, also if it is told to.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.exit(main(sys.argv[1:]))

@@ -98,6 +98,8 @@ def _crowds(scale: Scale) -> Iterator[Scenario]:
         Row("one", f"{title}, one event at a time", "ms", 50),
         Row("paced", f"{title}, 3 events a second", "ms", 50),
         Row("idle", f"{title}, no events", "ms"),
+        Row("coming", f"{title}, while they come", "ms"),
+        Row("leaving", f"{title}, while all leave at once", "ms"),
     ]
     yield Scenario("held", tuple(rows), measures.held)
     unit = "us CPU a delivery"
@@ -113,6 +115,7 @@ def _crowds(scale: Scale) -> Iterator[Scenario]:
     ]
     few, many = scale.compared
     rows.append(Row("growth", f"fan-out to {many} against {few}, a delivery", "x", 1.25))
+    rows.append(Row("beside", "the same, beside the floor's own growth", "x", floor="beside"))
     yield Scenario("growth", tuple(rows), measures.growth, measures.growth)
     title = "one reader, elsewhere"
     rows = [
