@@ -161,20 +161,22 @@ class DatabaseFaults:
         """Take every connection, those of the server too."""
         first = self._connect()
         self._hoard = [first]
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            with suppress(psycopg2.OperationalError):
-                while True:
-                    self._hoard.append(self._connect())
-            mine = [connection.info.backend_pid for connection in self._hoard]
-            with first.cursor() as cursor:
+        with first.cursor() as cursor:
+            cursor.execute("SHOW max_connections")
+            ((most,),) = cursor.fetchall()
+            deadline = time.monotonic() + PATIENCE
+            while time.monotonic() < deadline:
+                with suppress(psycopg2.OperationalError):
+                    while True:
+                        self._hoard.append(self._connect())
+                if len(self._hoard) == int(most):
+                    return
+                mine = [connection.info.backend_pid for connection in self._hoard]
                 cursor.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                     " WHERE datname = %s AND pid <> ALL (%s)",
                     (DATABASE, mine),
                 )
-                if not cursor.rowcount:
-                    return
         raise TimeoutError("the server keeps its connections")
 
     def _connect(self) -> psycopg2.extensions.connection:
