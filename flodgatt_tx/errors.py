@@ -38,6 +38,26 @@ class MethodNotAllowedError(RefusalError):
     status = 405
 
 
+class TooManyRequestsError(RefusalError):
+    """
+    Who asks has, or does, too much of something already.
+
+    *retry_after* is in seconds.
+    """
+
+    status = 429
+
+    def __init__(self, message: str, retry_after: int = 30) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class HeaderTooLargeError(RefusalError):
+    """The head of the request is longer than anybody's who means well."""
+
+    status = 431
+
+
 class UnavailableError(RefusalError):
     """A server that the answer depends on, Redis or PostgreSQL, does not answer."""
 
@@ -55,6 +75,11 @@ TAG_TOO_LONG = "Tag name parameter is too long"
 MISSING_LIST = "Missing list name parameter"
 FOREIGN_LIST = "Not authorized to stream this list"
 NOT_UNSUBSCRIBED = "Error unsubscribing from channel"
+TOO_MANY_CONNECTIONS = "Too many connections"
+TOO_MANY_LOGINS = "Too many failed logins"
+TOO_MANY_SUBSCRIPTIONS = "Too many subscriptions"
+TOO_MANY_MESSAGES = "Too many messages"
+HEADER_TOO_LARGE = "Request header is too large"
 METHOD_NOT_ALLOWED = "Method not allowed"
 UNAVAILABLE = "Service temporarily unavailable"
 UNEXPECTED = "An unexpected error occurred"

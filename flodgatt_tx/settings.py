@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flodgatt_tx import database_settings, redis_settings, trusted_proxies
+from flodgatt_tx import database_settings, limits, redis_settings, trusted_proxies
 from flodgatt_tx.database_settings import DatabaseSettings
+from flodgatt_tx.limits import Limits
 from flodgatt_tx.lookup import DEFAULT, OPTION, Layer, Lookup, SettingsError
 from flodgatt_tx.redis_settings import RedisSettings
 from flodgatt_tx.service_url import MOST_PORT, unbracketed
@@ -58,6 +59,7 @@ class Settings:
     extra_ca_certs: str | None
     domain_blocks_age: int
     drain_seconds: int
+    limits: Limits
     effective: Mapping[str, tuple[str, str]]
     warnings: tuple[str, ...]
 
@@ -94,6 +96,7 @@ def load(
             "FLODGATT_DOMAIN_BLOCKS_AGE", default=30, least=1, most=_MOST_AGE
         ),
         drain_seconds=lookup.number("FLODGATT_DRAIN_SECONDS", default=8, least=1, most=_MOST_DRAIN),
+        limits=limits.read(lookup),
         effective=lookup.effective,
         warnings=tuple(lookup.warnings),
     )

@@ -10,7 +10,7 @@ import json
 from typing import Any, TypeVar
 
 import txaio
-from twisted.internet.address import IPv4Address
+from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
@@ -26,10 +26,14 @@ from flodgatt_tx.edge.presence import Presence, keep_present
 from flodgatt_tx.edge.pubsub import keep_subscribed
 from flodgatt_tx.edge.rechecks import Rechecks
 from flodgatt_tx.edge.server import make_parts
+from flodgatt_tx.limits import Limits
 from flodgatt_tx.scopes import parse_scopes
+from flodgatt_tx.settings import Layer, load
 from flodgatt_tx.viewer import Viewer
 from tests.fakes import MemoryMastodon, MemoryRedis
 
+LOCAL = "127.0.0.1"
+STANDARD = Limits()
 API = "/api/v1/streaming"
 Part = TypeVar("Part")
 
@@ -58,10 +62,11 @@ class Stage:
     """
     The server, its Redis and its Mastodon.
 
-    Three people have tokens: `ann` is account 1, `ben` 2 and `cyd` 3, all with scope `read`.
+    Three people have tokens: `ann` is account 1, `ben` 2 and `cyd` 3, all with scope `read`. They
+    come by way of a proxy on the same machine, which does not say for whom it asks.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = STANDARD, trusted_proxies: str = "loopback") -> None:
         self.clock = MemoryReactorClock()
         # Autobahn's timers look here for their reactor, and nowhere else.
         self._real_loop, txaio.config.loop = txaio.config.loop, self.clock
@@ -69,7 +74,8 @@ class Stage:
         self.mastodon = MemoryMastodon()
         for account, token in enumerate(("ann", "ben", "cyd"), 1):
             self.mastodon.tokens[token] = viewer(account)
-        self.parts = make_parts(self.clock, self.mastodon)
+        networks = load([Layer("test", {"TRUSTED_PROXY_IP": trusted_proxies})]).trusted_proxies
+        self.parts = make_parts(self.clock, self.mastodon, limits=limits, trusted_proxies=networks)
         self.services = [
             keep_subscribed(self.clock, self.redis, [], self.parts.pubsub),
             keep_present(self.clock, self.redis, [], self.parts.presence),
@@ -111,9 +117,9 @@ class Stage:
         self.redis.publish(channel, message)
         self.turn()
 
-    def connect(self) -> Visitor:
-        """Connect a client that has said nothing yet."""
-        return Visitor(self)
+    def connect(self, peer: str | None = LOCAL) -> Visitor:
+        """Connect a client that has said nothing yet; None is a UNIX socket's peer."""
+        return Visitor(self, peer)
 
     def get(self, target: str, method: str = "GET", **headers: str) -> Visitor:
         """Connect a client that makes one HTTP request; `_` in a header's name stands for `-`."""
@@ -135,8 +141,9 @@ class Stage:
 class Wire(StringTransport):
     """A transport whose closing is noticed."""
 
-    def __init__(self, clock: MemoryReactorClock) -> None:
-        super().__init__(peerAddress=IPv4Address("TCP", "127.0.0.1", 50000))
+    def __init__(self, clock: MemoryReactorClock, peer: str | None) -> None:
+        address = UNIXAddress(None) if peer is None else IPv4Address("TCP", peer, 50000)
+        super().__init__(peerAddress=address)
         self.closed = False
         self.lost = False
         self.protocol: Any = None
@@ -175,9 +182,9 @@ class Wire(StringTransport):
 class Visitor:
     """One client's connection: what it sends, and what it has received so far."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, peer: str | None = LOCAL) -> None:
         self.stage = stage
-        self.wire = Wire(stage.clock)
+        self.wire = Wire(stage.clock, peer)
         self.wire.protocol = stage.parts.front.buildProtocol(self.wire.getPeer())
         self.wire.protocol.makeConnection(self.wire)
 
@@ -331,7 +338,14 @@ class StageTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         """Set the stage."""
-        self.stage = Stage()
+        self.set_stage()
+
+    def set_stage(self, limits: Limits = STANDARD, trusted_proxies: str = "loopback") -> None:
+        """Set a stage where other limits hold."""
+        before: Stage | None = getattr(self, "stage", None)
+        if before:
+            before.close()
+        self.stage = Stage(limits, trusted_proxies)
         self.addCleanup(self.stage.close)
 
     def assert_nothing_left(self) -> None:
@@ -349,5 +363,8 @@ class StageTestCase(SynchronousTestCase):
         self.assertEqual([], [*stage.parts.api.pings, *stage.parts.api.thumps])
         self.assertEqual(0, len(stage.part(Presence).items))
         stage.wait(10)  # for close handshakes that nobody answers
+        admission = stage.parts.front.admission
+        left = (admission.here, len(admission.addresses), len(admission.accounts))
+        self.assertEqual((0, 0, 0), left)
         stage.close()
         self.assertEqual([], stage.clock.getDelayedCalls())

@@ -8,8 +8,12 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.trial.unittest import SynchronousTestCase
 from websockets.frames import Frame, Opcode
 
-from flodgatt_tx.edge.entrance import LARGEST_HEAD, TIMEOUT, wants_websocket
+from flodgatt_tx.edge.entrance import wants_websocket
+from flodgatt_tx.limits import Limits
 from tests.stage import API, Socket, StageTestCase, Visitor
+
+LARGEST_HEAD = Limits().header_size
+TIMEOUT = Limits().handshake_timeout
 
 HEALTH = f"GET {API}/health HTTP/1.1\r\nHost: x\r\n\r\n".encode()
 HANDSHAKE = (

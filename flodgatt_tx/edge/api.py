@@ -13,14 +13,16 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import Request
 
+from flodgatt_tx.edge.admission import Visit
 from flodgatt_tx.edge.heartbeat import Heartbeat
 from flodgatt_tx.edge.login import Login
 from flodgatt_tx.edge.metrics import Metrics
 from flodgatt_tx.edge.outlet import Backlog
 from flodgatt_tx.edge.readiness import Readiness
 from flodgatt_tx.edge.subscribing import Subscriber
-from flodgatt_tx.errors import UNEXPECTED, RefusalError
+from flodgatt_tx.errors import UNEXPECTED, RefusalError, UnauthorizedError
 from flodgatt_tx.streams import PREFIX, kind_of_path
+from flodgatt_tx.viewer import Viewer
 
 _OTHER_PATHS = frozenset(
     {"", PREFIX.rstrip("/"), f"{PREFIX}health", f"{PREFIX}health/ready", "/metrics", "/favicon.ico"}
@@ -45,6 +47,21 @@ class Api:
     pings: Heartbeat
     thumps: Heartbeat
     backlog: Backlog
+
+    async def log_in(self, token: str, visit: Visit) -> Viewer:
+        """
+        Find out who owns a *token*, for a connection that has not used up its tries.
+
+        :raises RefusalError: as `Login.viewer` does, and for limits.
+        """
+        visit.try_token()
+        try:
+            viewer = await self.login.viewer(token)
+        except UnauthorizedError:
+            visit.fail()
+            raise
+        visit.log_in(viewer.account_id)
+        return viewer
 
 
 def shown_path(path: str) -> str:

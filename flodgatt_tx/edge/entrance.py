@@ -16,15 +16,20 @@ from twisted.python.failure import Failure
 from twisted.web.server import Site
 from typing_extensions import override
 
+from flodgatt_tx.edge.admission import ANTEROOM_TIMEOUT, Admission, Visit
+from flodgatt_tx.edge.api import request_id
 from flodgatt_tx.edge.handover import hand_over
-
-LARGEST_HEAD = 16 * 1024  # bytes, Node's and Twisted's
-TIMEOUT = 60  # seconds for the head of a request
+from flodgatt_tx.errors import RefusalError
+from flodgatt_tx.refusing import write_refusal
 
 _END = b"\r\n\r\n"
 _UPGRADE = re.compile(rb"^upgrade:[^\r\n]*\bwebsocket\b", re.IGNORECASE | re.MULTILINE)
 # Every origin is welcome, also those that Autobahn cannot read, and extensions are declined.
 _IGNORED = re.compile(rb"\r\n(?:origin|sec-websocket-extensions):[^\r\n]*", re.IGNORECASE)
+_FORWARDED = re.compile(rb"^x-forwarded-for:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+_REQUEST_ID = re.compile(rb"^x-request-id:[ \t]*([\w-]*)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+# What asks how the server is.
+_PROBE = re.compile(rb"(?:GET|HEAD) (?:/api/v1/streaming/health(?:/ready)?|/metrics)/?[ ?]")
 _CONNECTION = re.compile(rb"^connection:[^\r\n]*\bupgrade\b", re.IGNORECASE | re.MULTILINE)
 
 
@@ -46,12 +51,22 @@ class Entrance(Protocol):
         self._address = address
         self._unread = b""
         self._reading = False
+        self._visit: Visit | None = None
         self._timeout: IDelayedCall | None = None
         self._channel: Any = None  # a `StreamingChannel`
 
     @override
     def connectionMade(self) -> None:
-        self._timeout = self._factory.reactor.callLater(TIMEOUT, self._give_up)
+        transport: Any = self.transport
+        self._visit = visit = self._factory.admission.arrive()
+        if visit is None:
+            transport.abortConnection()
+            return
+        timeout = self._factory.admission.limits.handshake_timeout
+        if visit.late:
+            timeout = min(timeout or ANTEROOM_TIMEOUT, ANTEROOM_TIMEOUT)
+        if timeout:
+            self._timeout = self._factory.reactor.callLater(timeout, self._give_up, visit)
 
     @override
     def dataReceived(self, data: bytes) -> None:
@@ -65,7 +80,7 @@ class Entrance(Protocol):
     def _read(self) -> bool:
         """Hand over what can be; return whether there may be more."""
         transport: Any = self.transport
-        if transport.disconnecting:
+        if transport.disconnecting or self._visit is None:
             self._unread = b""
             return False
         if self._channel and self._channel.requests:
@@ -74,30 +89,59 @@ class Entrance(Protocol):
             self._channel.dataReceived(unread)
             return True
         end = self._unread.find(_END)
-        if end < 0 and len(self._unread) <= LARGEST_HEAD:
+        size = len(self._unread) if end < 0 else end
+        too_long = size > (self._factory.admission.limits.header_size or size)
+        if end < 0 and not too_long:
             return False
         self._cancel_timeout()
-        if wants_websocket(self._unread[: max(end, 0)]):
-            self._hand_to_websocket()
+        head = self._unread[:size]
+        is_websocket = wants_websocket(head)
+        try:
+            self._admit(self._visit, head, too_long)
+        except RefusalError as refusal:
+            self._refuse(refusal, head, is_websocket)
+            return False
+        if is_websocket:
+            self._hand_to_websocket(self._visit)
         else:
-            self._hand_to_site(end + len(_END) if end >= 0 else len(self._unread))
+            self._hand_to_site(self._visit, end + len(_END))
         return True
+
+    def _admit(self, visit: Visit, head: bytes, too_long: bool) -> None:
+        if too_long:
+            visit.too_long()
+        forwarded = [each.decode("latin-1") for each in _FORWARDED.findall(head)]
+        # UNIX sockets have no hosts.
+        peer = getattr(self._address, "host", None)
+        visit.ask(peer, forwarded, bool(_PROBE.match(head)))
+
+    def _refuse(self, refusal: RefusalError, head: bytes, is_websocket: bool) -> None:
+        self._unread = b""
+        named = _REQUEST_ID.search(head)
+        name = request_id(named and named[1].decode("latin-1"))
+        bodiless = is_websocket or head.startswith(b"HEAD ")
+        transport: Any = self.transport
+        transport.write(write_refusal(refusal, name, bodiless))
+        transport.loseConnection()
 
     @override
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._cancel_timeout()
         if self._channel:
             self._channel.connectionLost(reason)
+        if self._visit:
+            self._visit.leave()
 
-    def _hand_to_site(self, size: int) -> None:
+    def _hand_to_site(self, visit: Visit, size: int) -> None:
         head, self._unread = self._unread[:size], self._unread[size:]
         if self._channel is None:
             self._channel = self._factory.site.buildProtocol(self._address)
             self._channel.behind = self.dataReceived
+            self._channel.visit = visit
             self._channel.makeConnection(self.transport)
         self._channel.dataReceived(head)
 
-    def _hand_to_websocket(self) -> None:
+    def _hand_to_websocket(self, visit: Visit) -> None:
         transport: Any = self.transport
         received, self._unread = self._unread, b""
         if self._channel is not None:
@@ -106,12 +150,14 @@ class Entrance(Protocol):
             transport.unregisterProducer()
             self._channel = None
         protocol = self._factory.websockets.buildProtocol(self._address)
+        protocol.visit = visit
         hand_over(transport, protocol)
         head, end, rest = received.partition(_END)
         protocol.dataReceived(_IGNORED.sub(b"", head) + end + rest)
 
-    def _give_up(self) -> None:
+    def _give_up(self, visit: Visit) -> None:
         self._timeout = None
+        visit.time_out()
         transport: Any = self.transport
         transport.abortConnection()
 
@@ -122,14 +168,15 @@ class Entrance(Protocol):
 
 
 class EntranceFactory(ServerFactory):
-    """Lets connections in to a *site* and to *websockets*."""
+    """Lets connections in to a *site* and to *websockets*, as *admission* has it."""
 
     noisy = False
 
-    def __init__(self, reactor: Any, site: Site, websockets: Any) -> None:
+    def __init__(self, reactor: Any, site: Site, websockets: Any, admission: Admission) -> None:
         self.reactor = reactor
         self.site = site
         self.websockets = websockets
+        self.admission = admission
 
     @override
     def buildProtocol(self, addr: IAddress | None) -> Entrance:

@@ -13,6 +13,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from typing_extensions import override
 
+from flodgatt_tx.edge.admission import Visit
 from flodgatt_tx.edge.api import Api
 from flodgatt_tx.edge.outlet import Outlet, open_outlet
 from flodgatt_tx.edge.readers import EVENTSOURCE, Reader
@@ -30,9 +31,10 @@ class EventStream(Protocol):
     What the client says is ignored: it can only be a request behind one that never ends.
     """
 
-    def __init__(self, api: Api, reader: Reader) -> None:
+    def __init__(self, api: Api, reader: Reader, visit: Visit) -> None:
         self._api = api
         self._reader = reader
+        self._visit = visit
         self._outlet: Outlet | None = None
 
     @override
@@ -47,6 +49,7 @@ class EventStream(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._api.thumps.discard(self)
         self._api.subscriber.leave(self._reader)
+        self._visit.leave()
         self._outlet = None
 
     def beat(self) -> None:

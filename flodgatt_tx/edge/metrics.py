@@ -22,6 +22,10 @@ from flodgatt_tx.streams import KINDS
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 TRANSPORTS = ("websocket", "eventsource")
 SYSTEM = "system"
+LIMITS = (
+    *("full", "address", "account", "failed_logins", "subscriptions", "messages"),
+    *("handshake", "header"),
+)
 
 
 class Metrics:
@@ -62,6 +66,11 @@ class Metrics:
         self.slow_readers = self._counter(
             "slow_readers_dropped_total", "Clients cut off because they did not read", "type"
         )
+        self.connections_refused = self._counter(
+            "connections_refused_total", "Clients refused or sent away by a limit", "reason"
+        )
+        for reason in LIMITS:
+            self.connections_refused.labels(reason)
         for transport in TRANSPORTS:
             self.slow_readers.labels(transport)
             self.clients.labels(transport)

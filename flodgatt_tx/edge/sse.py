@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
-from twisted.web.http import Request
 
 from flodgatt_tx.credentials import find_token
 from flodgatt_tx.edge.api import Api, header
@@ -43,7 +42,7 @@ class StreamRequest:
     `open` fails as the client shall be refused; once it has succeeded, events follow.
     """
 
-    def __init__(self, api: Api, request: Request) -> None:
+    def __init__(self, api: Api, request: Any) -> None:
         self._api = api
         self._request = request
         self._reader: Reader | None = None
@@ -63,13 +62,13 @@ class StreamRequest:
 
     async def _open(self, kind: str, parameters: Mapping[str, str]) -> None:
         request = self._request
-        viewer = await self._api.login.viewer(
-            find_token(
-                header(request, b"authorization"),
-                parameters.get("access_token"),
-                header(request, b"sec-websocket-protocol"),
-            )
+        visit = request.channel.visit
+        token = find_token(
+            header(request, b"authorization"),
+            parameters.get("access_token"),
+            header(request, b"sec-websocket-protocol"),
         )
+        viewer = await self._api.log_in(token, visit)
         check_scopes(kind, viewer)
         if request.method == b"HEAD":
             open_stream(kind, parameters, viewer)
@@ -85,7 +84,7 @@ class StreamRequest:
         self._set_headers()
         request.write(SSE_HELLO)
         reader, self._reader = self._reader, None
-        take_over(request, EventStream(self._api, reader))
+        take_over(request, EventStream(self._api, reader, visit))
 
     def kill(self) -> None:
         """Refuse the client, which still waits for its first byte."""

@@ -5,6 +5,7 @@ How a reader comes by its streams, and loses them.
 from __future__ import annotations
 
 from flodgatt_tx.edge.accounts import Accounts
+from flodgatt_tx.edge.admission import Admission
 from flodgatt_tx.edge.batching import Batch
 from flodgatt_tx.edge.broadcast import Broadcast
 from flodgatt_tx.edge.mastodon import Mastodon
@@ -29,6 +30,7 @@ class Subscriber:
         presence: Presence,
         broadcast: Broadcast,
         metrics: Metrics,
+        admission: Admission,
     ) -> None:
         self._list_owners: Batch[int, int] = Batch(mastodon.list_owners)
         self._accounts = accounts
@@ -37,6 +39,7 @@ class Subscriber:
         self._presence = presence
         self._broadcast = broadcast
         self._metrics = metrics
+        self._admission = admission
 
     def enter(self, reader: Reader) -> None:
         """Let a reader be told of its token's and its account's end."""
@@ -76,6 +79,7 @@ class Subscriber:
         stream = open_stream(kind, parameters, reader.viewer)
         if stream.name in reader.subscriptions:
             return
+        self._admission.may_subscribe(len(reader.subscriptions))
         subscription = Subscription(reader, stream)
         reader.subscriptions[stream.name] = subscription
         try:

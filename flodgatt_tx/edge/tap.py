@@ -50,8 +50,7 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
     service = LoggedService(make_observer(settings.log_level, output) if output else None)
     service.name = "flodgatt"
     files = raise_file_limit()
-    limits = settings.limits.within(files, settings.database.pool)
-    settings = replace(settings, limits=limits)
+    settings = _within(settings, files)
     services = make_server(reactor, settings, _places(reactor, settings), _failing(twistd))
     if site:
         services += _demo_services(reactor, site, services)
@@ -59,6 +58,11 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         child.setServiceParent(service)
     reactor.callWhenRunning(_announce, settings, files)
     return service
+
+
+def _within(settings: Settings, files: int) -> Settings:
+    """Derive the limits that nobody has set from what the system allows."""
+    return replace(settings, limits=settings.limits.within(files, settings.database.pool))
 
 
 def _places(reactor: Any, settings: Settings) -> list[tuple[str, IStreamServerEndpoint]]:

@@ -4,12 +4,14 @@ The HTTP side: which path is answered by what, and how errors look.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any
 
 import orjson
 from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, Request
@@ -18,6 +20,7 @@ from twisted.web.server import NOT_DONE_YET, Site
 from twisted.web.server import Request as SiteRequest
 from typing_extensions import override
 
+from flodgatt_tx.edge.admission import Visit
 from flodgatt_tx.edge.api import Api, header, refusal_of, request_id, shown_path
 from flodgatt_tx.edge.metrics import CONTENT_TYPE
 from flodgatt_tx.edge.sse import StreamRequest
@@ -28,6 +31,7 @@ from flodgatt_tx.errors import (
     MethodNotAllowedError,
     RefusalError,
 )
+from flodgatt_tx.limits import Limits
 from flodgatt_tx.query import is_truthy, split_target
 from flodgatt_tx.streams import PREFIX, kind_of_path
 
@@ -150,9 +154,14 @@ class _Request(SiteRequest):
 
 
 class StreamingChannel(HTTPChannel):
-    """Gives what came *behind* a request to who decides whether it is HTTP at all."""
+    """
+    Gives what came *behind* a request to who decides whether it is HTTP at all.
+
+    The *visit* is what the connection is counted as.
+    """
 
     behind: Callable[[bytes], None] | None = None
+    visit: Visit
 
     @override
     def setLineMode(self, extra: bytes = b"") -> None:
@@ -170,8 +179,18 @@ class StreamingSite(Site):
     displayTracebacks = False  # noqa: N815 # Twisted's
     noisy = False
 
-    def __init__(self, resource: IResource, reactor: Any = None) -> None:
-        Site.__init__(self, resource, requestFactory=_Request, reactor=reactor)
+    def __init__(self, resource: IResource, limits: Limits, reactor: Any = None) -> None:
+        # The time is that for a request after the one before.
+        timeout = limits.handshake_timeout or None
+        Site.__init__(self, resource, requestFactory=_Request, timeout=timeout, reactor=reactor)
+        self._header_size = limits.header_size or sys.maxsize
+
+    @override
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        # Heads have been measured before they come here.
+        channel: Any = super().buildProtocol(addr)  # type: ignore[no-untyped-call] # Twisted's
+        channel.totalHeadersSize = channel.MAX_LENGTH = self._header_size
+        return channel
 
     @override
     def log(self, request: Request) -> None:

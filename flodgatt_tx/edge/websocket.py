@@ -20,30 +20,38 @@ from typing_extensions import override
 
 from flodgatt_tx.commands import Subscribe, parse_command
 from flodgatt_tx.credentials import find_token, subprotocols
+from flodgatt_tx.edge.admission import Visit
 from flodgatt_tx.edge.api import Api, refusal_of, request_id, shown_path
 from flodgatt_tx.edge.frugal import forget_handshake, share_options
 from flodgatt_tx.edge.outlet import Outlet, open_outlet
 from flodgatt_tx.edge.readers import WEBSOCKET, Reader
-from flodgatt_tx.errors import NOT_UNSUBSCRIBED, UNEXPECTED, RefusalError
+from flodgatt_tx.errors import NOT_UNSUBSCRIBED, TOO_MANY_MESSAGES, UNEXPECTED, RefusalError
 from flodgatt_tx.framing import PING, frame_error
 from flodgatt_tx.query import split_target
 from flodgatt_tx.streams import Parameters
 
 LARGEST_MESSAGE = 64 * 1024  # bytes, from a client
 NO_BINARY = "The mastodon streaming server does not support binary messages"
-# Longer than a lookup may take, or a client would never read that it failed; seconds.
-HANDSHAKE_TIMEOUT = 20
 CLOSE_TIMEOUT = 5
 
 # Not an attribute, for that would keep connections as the sources of what is logged.
 _log = Logger()
 _GOING_AWAY = 1001
 _UNSUPPORTED_DATA = 1003
+_POLICY_VIOLATION = 1008
 _TRY_AGAIN_LATER = 1013
 
 
 class StreamingSocket(WebSocketServerProtocol):
-    """Autobahn's protocol on one side, a `Reader` on the other."""
+    """
+    Autobahn's protocol on one side, a `Reader` on the other.
+
+    The *visit* is what the connection is counted as; it is given before anything is received.
+    """
+
+    visit: Visit
+    # Whether nobody listens any more to what the client says; of the few for whom this is so.
+    _muted = False
 
     def __init__(self, api: Api) -> None:
         super().__init__()
@@ -80,7 +88,7 @@ class StreamingSocket(WebSocketServerProtocol):
             token = find_token(
                 headers.get("authorization"), self._parameters.get("access_token"), offered
             )
-            viewer = await self._api.login.viewer(token)
+            viewer = await self._api.log_in(token, self.visit)
         except RefusalError as refusal:
             self._refusal = refusal
             raise ConnectionDeny(refusal.status, refusal.message) from None
@@ -128,6 +136,20 @@ class StreamingSocket(WebSocketServerProtocol):
             self._subscribe(kind, parameters)
 
     @override
+    def dataReceived(self, data: bytes) -> None:
+        if not self._muted:
+            super().dataReceived(data)
+
+    @override
+    def onFrameBegin(self) -> None:
+        # Frames, since pings and pieces of messages are work, too.
+        if self.state == self.STATE_OPEN and not self.visit.speak():
+            self._muted = True
+            self.data = b""
+            self.sendCloseFrame(_POLICY_VIOLATION, TOO_MANY_MESSAGES.encode())
+        super().onFrameBegin()
+
+    @override
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         self._alive = True
         if self.state != self.STATE_OPEN:
@@ -165,6 +187,7 @@ class StreamingSocket(WebSocketServerProtocol):
     @override
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
+        self.visit.leave()
         # It holds its protocol, which would so be kept until the garbage is collected.
         self.is_closed = None
 
@@ -254,7 +277,7 @@ class StreamingSocketFactory(WebSocketServerFactory):
             webStatus=False,
             allowNullOrigin=True,  # `Origin: null` is what files and sandboxed pages say
             failByDrop=False,  # tell a client what it did wrong instead of cutting it off
-            openHandshakeTimeout=HANDSHAKE_TIMEOUT,
+            openHandshakeTimeout=0,  # what it waits for, the login, gives up by itself
             closeHandshakeTimeout=CLOSE_TIMEOUT,
             echoCloseCodeReason=True,
             maxFramePayloadSize=LARGEST_MESSAGE,
