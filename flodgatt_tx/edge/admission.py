@@ -179,7 +179,7 @@ class Visit:
         self._account = account
 
     def speak(self) -> bool:
-        """Count a message; return whether it was not one too many. After that, none is not."""
+        """Count a message; return whether it was not one too many, as all are after such a one."""
         admission = self._admission
         if self._full_at is not None and admission.limits.messages_per_second:
             self._full_at = admission.pace.spend(self._full_at, admission.now)

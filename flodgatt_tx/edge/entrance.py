@@ -122,7 +122,8 @@ class Entrance(Protocol):
         bodiless = is_websocket or head.startswith(b"HEAD ")
         transport: Any = self.transport
         transport.write(write_refusal(refusal, name, bodiless))
-        transport.loseConnection()
+        # The channel is the transport's producer, and has to let go of it.
+        (self._channel or transport).loseConnection()
 
     @override
     def connectionLost(self, reason: Failure = connectionDone) -> None:
