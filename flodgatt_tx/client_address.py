@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import chain
 
@@ -44,6 +45,7 @@ def client_address(
     return None
 
 
+@lru_cache(maxsize=256)
 def parse_address(text: str) -> IPv4Address | IPv6Address | None:
     """
     Read an address, also with a port, in brackets or with a zone; None if it is none.

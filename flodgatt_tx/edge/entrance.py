@@ -23,14 +23,15 @@ from flodgatt_tx.errors import RefusalError
 from flodgatt_tx.refusing import write_refusal
 
 _END = b"\r\n\r\n"
-_UPGRADE = re.compile(rb"^upgrade:[^\r\n]*\bwebsocket\b", re.IGNORECASE | re.MULTILINE)
+# Headers, none of which is the first line.
+_UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*\bwebsocket\b", re.IGNORECASE)
+_CONNECTION = re.compile(rb"\r\nconnection:[^\r\n]*\bupgrade\b", re.IGNORECASE)
+_FORWARDED = re.compile(rb"\r\nx-forwarded-for:([^\r\n]*)", re.IGNORECASE)
+_REQUEST_ID = re.compile(rb"\r\nx-request-id:[ \t]*([\w-]*)[ \t]*(?:\r\n|$)", re.IGNORECASE)
 # Every origin is welcome, also those that Autobahn cannot read, and extensions are declined.
 _IGNORED = re.compile(rb"\r\n(?:origin|sec-websocket-extensions):[^\r\n]*", re.IGNORECASE)
-_FORWARDED = re.compile(rb"^x-forwarded-for:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
-_REQUEST_ID = re.compile(rb"^x-request-id:[ \t]*([\w-]*)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 # What asks how the server is.
 _PROBE = re.compile(rb"(?:GET|HEAD) (?:/api/v1/streaming/health(?:/ready)?|/metrics)/?[ ?]")
-_CONNECTION = re.compile(rb"^connection:[^\r\n]*\bupgrade\b", re.IGNORECASE | re.MULTILINE)
 
 
 def wants_websocket(head: bytes) -> bool:
