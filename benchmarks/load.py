@@ -33,7 +33,7 @@ def path(transport: str, stream: str, token: str) -> str:
 def most_readers() -> int:
     """Say how many readers one process may have here; the rest is for its other files."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    return 20_000 if hard == resource.RLIM_INFINITY else min(20_000, hard - 100)
+    return 20_000 if hard == resource.RLIM_INFINITY else min(20_000, hard - 500)
 
 
 class Load:

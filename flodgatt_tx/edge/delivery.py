@@ -20,8 +20,8 @@ from flodgatt_tx.edge.metrics import TRANSPORTS, Metrics
 from flodgatt_tx.edge.readers import Reader, Subscription, frame_for
 from flodgatt_tx.envelope import Event
 
-# So many writes take about 10 ms.
-SLICE = 1000
+# So many writes take about 3 ms.
+SLICE = 250
 
 _Writes = Iterator[tuple[Reader, list[bytes]]]
 
