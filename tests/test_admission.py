@@ -346,6 +346,9 @@ class SubscriptionTests(AdmissionTestCase):
         for number in range(3):
             socket.subscribe("hashtag", tag=f"cat{number}")
         self.assertEqual([429], [each["status"] for each in socket.messages])
+        self.stage.redis.recover()
+        socket.hang_up()
+        self.assert_nothing_left()
 
     def test_off(self) -> None:
         """0 is no limit."""
