@@ -50,6 +50,8 @@ _NEEDLESS = (
     *("_transport_details", "trafficStats", "send_queue"),
 )
 
+_FORGOTTEN = frozenset(_AT_REST).union(_NEEDLESS)
+
 
 def share_options(
     protocol: type[WebSocketServerProtocol], factory: WebSocketServerFactory
@@ -62,8 +64,8 @@ def share_options(
 
 def forget_handshake(protocol: WebSocketServerProtocol) -> None:
     """Let an open WebSocket forget what it does not need any more, or shares with all others."""
-    protocol.__dict__ = {
-        name: value
-        for name, value in protocol.__dict__.items()
-        if name not in _NEEDLESS and (name not in _AT_REST or value != _AT_REST[name])
-    }
+    said = protocol.__dict__
+    kept = {name: value for name, value in said.items() if name not in _FORGOTTEN}
+    if said["data"]:
+        kept["data"] = said["data"]  # frames that came with the handshake
+    protocol.__dict__ = kept

@@ -48,6 +48,8 @@ class Presence(Rounds[str]):
         self.prefix = ""
         self._holders: Counter[str] = Counter()
         self._written: set[str] = set()
+        self._unwritten: list[str] = []
+        self._writing = False
         self._refused: dict[str, None] = {}
         self._refusing = False
         self._awaiting = Awaiting()
@@ -61,10 +63,12 @@ class Presence(Rounds[str]):
             self.items.add(key)
             if key not in self._written:
                 unwritten.append(key)
-        new = [key for key in unwritten if key not in self._awaiting]
-        written = self._awaiting.wait(unwritten)
-        self._write(new)
-        return written
+        self._unwritten += [key for key in unwritten if key not in self._awaiting]
+        if self._unwritten and not self._writing:
+            # Together with those of others who come in this moment.
+            self._writing = True
+            self._clock.callLater(0, self._write_new)
+        return self._awaiting.wait(unwritten)
 
     def release(self, keys: Iterable[str]) -> None:
         """Let go of *keys*; nobody else's hold on them is touched."""
@@ -95,6 +99,11 @@ class Presence(Rounds[str]):
         """Write a slice of the keys again, and those that Redis has refused before."""
         refused, self._refused = self._refused, {}
         self._write([*items, *refused])
+
+    def _write_new(self) -> None:
+        self._writing = False
+        keys, self._unwritten = self._unwritten, []
+        self._write(keys)
 
     def _write(self, keys: list[str]) -> None:
         keys = [key for key in keys if key in self._holders]
