@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twisted.logger import capturedLogs
+from twisted.protocols.haproxy._wrapper import HAProxyWrappingFactory
 from websockets.frames import Frame, Opcode
 
 from flodgatt_tx.edge.admission import ANTEROOM, ANTEROOM_TIMEOUT, BURST
@@ -181,6 +182,19 @@ class AddressTests(AdmissionTestCase):
         for address, expected in ((ONE, 200), (ONE, 429), (OTHER, 200), ("", 200), ("", 200)):
             client = self.stage.connect(None)
             client.request(f"{API}/user?access_token=ann", **self.from_(address))
+            self.assertEqual(expected, client.status, address)
+
+    def test_proxy_protocol(self) -> None:
+        """The peer may also be named by the PROXY protocol, as in `--listen haproxy:tcp:4000`."""
+        self.set_stage(Limits(connections_per_address=1))
+        wrapping = HAProxyWrappingFactory(self.stage.parts.front)
+        wrapping.noisy = False
+        for address, expected in ((ONE, 200), (ONE, 429), (OTHER, 200)):
+            client = self.stage.connect()
+            client.wire.protocol = wrapping.buildProtocol(client.wire.getPeer())
+            client.wire.protocol.makeConnection(client.wire)
+            client.send(f"PROXY TCP4 {address} 10.0.0.1 1 2\r\n".encode())
+            client.request(f"{API}/health")
             self.assertEqual(expected, client.status, address)
 
     def test_silent_proxy(self) -> None:

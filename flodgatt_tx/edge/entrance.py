@@ -112,8 +112,10 @@ class Entrance(Protocol):
         if too_long:
             visit.too_long()
         forwarded = [each.decode("latin-1") for each in _FORWARDED.findall(head)]
-        # UNIX sockets have no hosts.
-        peer = getattr(self._address, "host", None)
+        transport: Any = self.transport
+        # Asked for only now, for the PROXY protocol may have told of another. UNIX sockets have
+        # no hosts.
+        peer = getattr(transport.getPeer(), "host", None)
         visit.ask(peer, forwarded, bool(_PROBE.match(head)))
 
     def _refuse(self, refusal: RefusalError, head: bytes, is_websocket: bool) -> None:
