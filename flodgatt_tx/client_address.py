@@ -18,6 +18,9 @@ from flodgatt_tx.trusted_proxies import Network
 
 # Half of an IPv6 address; who has one of them has all addresses that begin so.
 _PREFIX_BYTES = 8
+# Proxies behind each other that are looked through; who writes more is no proxy.
+_MOST_PROXIES = 16
+_LONGEST = 80  # characters of an address, with brackets, zone and port
 _BRACKETED = re.compile(r"\[([^\]]*)\](?::[0-9]+)?")
 _WITH_PORT = re.compile(r"([0-9.]+):[0-9]+")
 
@@ -34,9 +37,9 @@ def client_address(
     :return: None where trusted proxies do not say who is behind them. Nobody can tell those
         clients apart, so they must not be counted as one.
     """
-    entries = [entry for value in forwarded for each in value.split(",") if (entry := each.strip())]
-    for text in chain(() if peer is None else (peer,), reversed(entries)):
-        address = parse_address(text)
+    entries = map(str.strip, ",".join(forwarded).rsplit(",", _MOST_PROXIES))
+    for text in chain(() if peer is None else (peer,), reversed([*filter(None, entries)])):
+        address = parse_address(text) if len(text) <= _LONGEST else None
         if address is None:
             return None
         if not any(address in network for network in trusted):

@@ -11,6 +11,7 @@ from flodgatt_tx.lookup import Lookup
 
 Network = IPv4Network | IPv6Network
 
+_MAPPED = 96  # bits before an IPv4 address that is written as IPv6
 # https://github.com/jshttp/proxy-addr
 _RANGES = {
     "loopback": ("127.0.0.0/8", "::1/128"),
@@ -33,8 +34,8 @@ def read(lookup: Lookup) -> tuple[Network, ...]:
 
 def _network(text: str) -> Network:
     network = ip_network(text, strict=False)
-    if isinstance(network, IPv6Network) and network.prefixlen == network.max_prefixlen:
+    if isinstance(network, IPv6Network) and network.prefixlen >= _MAPPED:
         # Who comes over IPv4 is also written ::ffff:192.0.2.1.
         mapped = network.network_address.ipv4_mapped
-        return IPv4Network(mapped) if mapped else network
+        return IPv4Network((mapped, network.prefixlen - _MAPPED)) if mapped else network
     return network

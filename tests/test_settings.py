@@ -101,6 +101,8 @@ class LoadTests(SynchronousTestCase):
             ("192.0.2.7/24\t2001:db8::1,", "192.0.2.0/24 2001:db8::1/128"),
             ("10.1.2.3/255.0.0.0", "10.0.0.0/8"),
             ("::ffff:192.0.2.7", "192.0.2.7/32"),
+            ("::ffff:192.0.2.0/120, ::ffff:0:0/96", "192.0.2.0/24 0.0.0.0/0"),
+            ("::/0, 2001:db8::/112", "::/0 2001:db8::/112"),
         ]
         for text, expected in table:
             networks = tuple(ip_network(word) for word in expected.split())
