@@ -5,6 +5,7 @@ Who is let in, over both transports, against a server in memory.
 from __future__ import annotations
 
 from collections.abc import Callable
+from unittest.mock import Mock
 
 from twisted.logger import capturedLogs
 from twisted.protocols.haproxy._wrapper import HAProxyWrappingFactory
@@ -233,6 +234,17 @@ class AddressTests(AdmissionTestCase):
         self.assertEqual(429, client.status)
         self.assert_in(self.sse(ONE))
 
+    def test_kept_alive_and_refused(self) -> None:
+        """A connection that has served requests is closed, though nobody reads the answers."""
+        self.set_stage(Limits(connections_per_address=1))
+        inside, client = self.sse(ONE), self.stage.get(f"{API}/health")
+        head = f"GET {API}/health HTTP/1.1\r\nX-Forwarded-For: {ONE}\r\n\r\n"
+        client.wire.protocol.dataReceived(head.encode())
+        # A transport with a producer that is paused would wait for it.
+        self.assertIsNone(client.wire.producer)
+        self.stage.turn()
+        self.assertEqual((True, False), (client.closed, inside.closed))
+
     def test_refused_are_not_counted(self) -> None:
         """Whoever is refused, for whatever reason, is not counted any more."""
         self.set_stage(Limits(connections_per_address=1))
@@ -278,6 +290,18 @@ class AccountTests(AdmissionTestCase):
             client.request(f"{API}/user?access_token={token}", "HEAD")
             self.assertEqual(200, client.status)
         self.assert_in(self.sse(token="ben"))
+
+    def test_released_once(self) -> None:
+        """However many requests follow, an account's connection is released once."""
+        self.set_stage(Limits(connections_per_account=2))
+        client, inside = self.stage.connect(), self.sse()
+        for target, method in (
+            (f"{API}/user?access_token=ann", "HEAD"),
+            *[(f"{API}/health", "GET")] * 3,
+        ):
+            client.request(target, method)
+        self.assertEqual([200, 429], [self.sse().status for _ in range(2)])
+        self.assert_in(inside)
 
     def test_left_early(self) -> None:
         """Who leaves while the token is looked up is not counted when it is known."""
@@ -411,7 +435,10 @@ class MessageTests(AdmissionTestCase):
         """Who has said too much is not listened to any more."""
         self.set_stage(Limits(messages_per_second=1))
         socket = self.socket()
+        ends = Mock(wraps=socket.wire.protocol.onFrameEnd)
+        socket.wire.protocol.onFrameEnd = ends
         self.flood(socket, (Opcode.PING, b"", True), times=1000)
+        self.assertEqual(BURST + 1, ends.call_count)
         answered = len(socket.raw)
         self.flood(socket, (Opcode.PING, b"", True), self.SUBSCRIBE, times=1000)
         self.assertEqual(answered, len(socket.raw))
