@@ -95,17 +95,20 @@ class Entrance(Protocol):
         if end < 0 and not too_long:
             return False
         self._cancel_timeout()
-        head = self._unread[:size]
+        return self._receive(self._visit, self._unread[:size], too_long)
+
+    def _receive(self, visit: Visit, head: bytes, too_long: bool) -> bool:
+        """Let in whoever sends a *head*; return whether there may be more."""
         is_websocket = wants_websocket(head)
         try:
-            self._admit(self._visit, head, too_long)
+            self._admit(visit, head, too_long)
         except RefusalError as refusal:
             self._refuse(refusal, head, is_websocket)
             return False
         if is_websocket:
-            self._hand_to_websocket(self._visit)
+            self._hand_to_websocket(visit)
         else:
-            self._hand_to_site(self._visit, end + len(_END))
+            self._hand_to_site(visit, len(head) + len(_END))
         return True
 
     def _admit(self, visit: Visit, head: bytes, too_long: bool) -> None:
