@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 from flodgatt_tx.lookup import Lookup
 
-# Of the files that a process may have open: Redis, logs, addresses to listen on, and clients that
-# are only let in to be told that there is no room.
-_RESERVED_FILES = 256
+# Clients that are let in beyond the limit, only to be told that there is no room.
+_ANTEROOM = 128
+# Of the files that a process may have open: those clients, Redis, logs, addresses to listen on.
+_RESERVED_FILES = 2 * _ANTEROOM
 _MOST_CONNECTIONS = 10_000_000
 _MOST_COUNT = 1_000_000
 _MOST_SECONDS = 3600
@@ -40,11 +41,20 @@ class Limits:
     unsent_total: int = 256 * 1024**2
 
     def within(self, files: int, database_connections: int) -> Limits:
-        """Let as many connect as *files* may be open, less those that the server needs itself."""
-        if self.connections is not None or files < 1:
+        """
+        Let as many connect as *files* may be open, less those that the server needs itself.
+
+        What was set stays, as far as it can be kept; -1 stands for any number of files.
+        """
+        if files < 1 or self.connections == 0:
             return self
-        room = files - _RESERVED_FILES - database_connections
-        return replace(self, connections=max(room, files // 2, 1))
+        room = max(files - _RESERVED_FILES - database_connections, files // 2, 1)
+        return replace(self, connections=min(self.connections or room, room))
+
+    @property
+    def anteroom(self) -> int:
+        """How many may be there beyond those that are let in, to be told so."""
+        return min(_ANTEROOM, (self.connections or 4 * _ANTEROOM) // 4 + 8)
 
 
 def read(lookup: Lookup) -> Limits:

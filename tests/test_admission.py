@@ -7,13 +7,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from unittest.mock import Mock
 
+from twisted.internet.address import IPv4Address
 from twisted.logger import capturedLogs
 from twisted.protocols.haproxy._wrapper import HAProxyWrappingFactory
 from websockets.frames import Frame, Opcode
 
-from flodgatt_tx.edge.admission import ANTEROOM, ANTEROOM_TIMEOUT, BURST
+from flodgatt_tx.edge.admission import ANTEROOM_TIMEOUT, BURST
 from flodgatt_tx.limits import Limits
-from tests.stage import API, Socket, StageTestCase, Visitor
+from tests.stage import API, LOCAL, Socket, StageTestCase, Visitor
+from tests.wire import head
 
 OFF = Limits(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 ONE = "203.0.113.1"
@@ -120,17 +122,20 @@ class FullTests(AdmissionTestCase):
 
     def test_anteroom(self) -> None:
         """Only so many are told; nor may they take their time."""
-        self.set_stage(Limits(connections=1))
+        limits = Limits(connections=8)
+        self.set_stage(limits)
         inside = self.sse()
-        waiting = [self.stage.connect() for _ in range(ANTEROOM)]
+        others = [self.sse() for _ in range(7)]
+        waiting = [self.stage.connect() for _ in range(limits.anteroom)]
         beyond = self.stage.connect()
         beyond.send(b"GET / HTTP/1.1\r\n\r\n")
         self.assertEqual((True, b""), (beyond.closed, beyond.raw))
         self.assertFalse(any(client.closed for client in waiting))
         self.stage.wait(ANTEROOM_TIMEOUT)
         self.assertTrue(all(client.closed for client in waiting))
-        self.assert_in(inside)
-        inside.hang_up()
+        for client in (inside, *others):
+            self.assert_in(client)
+            client.hang_up()
         self.assert_nothing_left()
 
     def test_off(self) -> None:
@@ -177,6 +182,47 @@ class AddressTests(AdmissionTestCase):
             client.request(f"{API}/user?access_token=ann", X_Forwarded_For=f"198.51.100.{number}")
             self.assertEqual(expected, client.status)
 
+    def test_silent_peers(self) -> None:
+        """Who says nothing is counted, too, and does not keep others out."""
+        limits = Limits(connections=50, connections_per_address=5)
+        self.set_stage(limits)
+        silent = [self.stage.connect(ONE) for _ in range(200)]
+        self.stage.turn()
+        self.assertEqual(5 + limits.anteroom, sum(not each.closed for each in silent))
+        other = self.stage.connect(OTHER)
+        other.request(f"{API}/user?access_token=ann")
+        self.assert_in(other)
+        told = next(each for each in silent[5:] if not each.closed)
+        told.request(f"{API}/user?access_token=ann")
+        self.assert_refused(told, 429, "Too many connections")
+        for client in (*silent, other):
+            client.hang_up()
+        self.assert_nothing_left()
+
+    def test_peers_kept_alive(self) -> None:
+        """A client without a proxy is counted also while it asks for nothing."""
+        self.set_stage(Limits(connections_per_address=1))
+        for expected in (200, 429):
+            client = self.stage.connect(ONE)
+            client.request(f"{API}/health")
+            self.assertEqual(expected, client.status)
+
+    def test_between_requests(self) -> None:
+        """A connection that a proxy keeps is nobody's until the next request."""
+        self.set_stage(Limits(connections_per_address=1, connections_per_account=1))
+        kept = self.stage.get(f"{API}/user?access_token=ann", "HEAD", X_Forwarded_For=ONE)
+        self.assertFalse(kept.closed)
+        self.assert_in(self.sse(ONE))
+
+    def test_half_a_line_end(self) -> None:
+        """What only some take for the end of a line begins no header."""
+        self.set_stage(Limits(connections_per_address=1))
+        self.assert_in(self.socket(ONE))
+        client = self.stage.connect()
+        said = f"X-Forwarded-For: {ONE}", f"X: y\nX-Forwarded-For: {OTHER}"
+        client.send(head(*said))
+        self.assertEqual(429, client.status)
+
     def test_unix_socket(self) -> None:
         """The peer of a UNIX socket is a trusted proxy."""
         self.set_stage(Limits(connections_per_address=1))
@@ -190,8 +236,15 @@ class AddressTests(AdmissionTestCase):
         self.set_stage(Limits(connections_per_address=1))
         wrapping = HAProxyWrappingFactory(self.stage.parts.front)
         wrapping.noisy = False
-        for address, expected in ((ONE, 200), (ONE, 429), (OTHER, 200)):
-            client = self.stage.connect()
+        for proxy, address, expected in (
+            (LOCAL, ONE, 200),
+            ("198.51.100.1", ONE, 429),
+            ("198.51.100.1", OTHER, 200),
+            ("198.51.100.1", "203.0.113.3", 200),
+        ):
+            client = self.stage.connect(None)
+            client.wire.protocol.connectionLost()
+            client.wire.peerAddr = IPv4Address("TCP", proxy, 1)
             client.wire.protocol = wrapping.buildProtocol(client.wire.getPeer())
             client.wire.protocol.makeConnection(client.wire)
             client.send(f"PROXY TCP4 {address} 10.0.0.1 1 2\r\n".encode())

@@ -56,8 +56,17 @@ class FilesTests(SynchronousTestCase):
             self.assertEqual(expected, Limits().within(files, 10).connections, files)
 
     def test_given(self) -> None:
-        """What is set is not changed, nor is anything derived from no limit."""
+        """What is set is lowered to what can be; nothing is derived from no limit."""
         for number in (0, 5):
             limits = Limits(connections=number)
-            self.assertIs(limits, limits.within(1024, 10))
+            self.assertEqual(limits, limits.within(1024, 10))
+        self.assertEqual(758, Limits(connections=100_000).within(1024, 10).connections)
         self.assertIsNone(Limits().within(-1, 10).connections)
+
+    def test_anteroom(self) -> None:
+        """Those who are let in beyond the limit find files, too."""
+        for files in (128, 256, 1024, 20_000):
+            limits = Limits().within(files, 10)
+            assert limits.connections
+            self.assertLess(limits.connections + limits.anteroom + 10, files)
+        self.assertEqual(128, Limits(connections=0).anteroom)

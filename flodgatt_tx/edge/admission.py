@@ -35,9 +35,8 @@ from flodgatt_tx.trusted_proxies import Network
 
 # Seconds whose messages a client may say at once: after a reconnect it subscribes to all it had.
 BURST = 10
-# How many are let in beyond the limit at a time, only to be told so, or to ask how the server is;
-# and how long they may take to say what they want, in seconds.
-ANTEROOM = 128
+# How long those who are only let in to be told that they may not, or to ask how the server is, may
+# take to say what they want, in seconds.
 ANTEROOM_TIMEOUT = 5
 _WARNING_PERIOD = 60  # seconds
 
@@ -56,7 +55,8 @@ class Admission:
     ) -> None:
         self.limits = limits
         self.trusted_proxies = trusted_proxies
-        self.here = 0
+        self.inside = 0
+        self.late = 0
         self.addresses: Quota[bytes] = Quota(limits.connections_per_address)
         self.accounts: Quota[int] = Quota(limits.connections_per_account)
         self.failures = FailedLogins(limits.failed_logins)
@@ -71,18 +71,34 @@ class Admission:
         return self._clock.seconds()
 
     @property
-    def overfull(self) -> bool:
-        """Whether more are here than may be."""
-        return self.here > (self.limits.connections or self.here)
+    def here(self) -> int:
+        """How many connections there are."""
+        return self.inside + self.late
 
-    def arrive(self) -> Visit | None:
-        """Let a connection in; None if there is not even room to tell it that there is none."""
-        most = self.limits.connections
-        if most and self.here >= most + ANTEROOM:
-            self.note("full")
+    @property
+    def full(self) -> bool:
+        """Whether as many are inside as may be."""
+        return bool(self.limits.connections) and self.inside >= (self.limits.connections or 0)
+
+    def arrive(self, peer: str | None) -> Visit | None:
+        """
+        Let a connection in; None if there is not even room to tell it that it may not come.
+
+        A *peer* that is no proxy is counted from now on, for it may never say anything.
+        """
+        address = client_address(peer, (), self.trusted_proxies)
+        if self.full:
+            reason = "full"
+        elif address is None or self.addresses.take(address):
+            self.inside += 1
+            return Visit(self, address, late=False)
+        else:
+            reason = "address"
+        if self.late >= self.limits.anteroom:
+            self.note(reason)
             return None
-        self.here += 1
-        return Visit(self, self.overfull)
+        self.late += 1
+        return Visit(self, None, late=True)
 
     def may_subscribe(self, streams: int) -> None:
         """
@@ -115,14 +131,17 @@ class Visit:
     """
     What one connection is counted as.
 
-    It came *late* if it was let in though the server was full.
+    It is *proxied* if each of its requests may be another client's. It came *late* if it was let in
+    though the server was full, or its client had too many connections.
     """
 
-    __slots__ = ("_account", "_address", "_admission", "_full_at", "late")
+    __slots__ = ("_account", "_address", "_admission", "_full_at", "_gone", "_proxied", "late")
 
-    def __init__(self, admission: Admission, late: bool) -> None:
+    def __init__(self, admission: Admission, address: bytes | None, late: bool) -> None:
         self._admission = admission
-        self._address: bytes | None = None
+        self._address = address
+        self._proxied = False
+        self._gone = False
         self._account: int | None = None
         self._full_at: float | None = 0.0
         self.late = late
@@ -136,11 +155,19 @@ class Visit:
         :raises RefusalError: if the server is full, or its client has too many connections.
         """
         admission = self._admission
-        self._release()
-        self.late = self.late and admission.overfull
+        self.rest()
+        if self.late and not admission.full:
+            self.late = False
+            admission.late -= 1
+            admission.inside += 1
         if self.late and not probe:
             admission.refuse("full", UnavailableError(UNAVAILABLE))
-        address = client_address(peer, forwarded, admission.trusted_proxies)
+        if self._address is not None:
+            return
+        address = client_address(peer, (), admission.trusted_proxies)
+        self._proxied = address is None
+        if self._proxied:
+            address = client_address(None, forwarded, admission.trusted_proxies)
         if address is not None:
             if not admission.addresses.take(address):
                 admission.refuse("address", TooManyRequestsError(TOO_MANY_CONNECTIONS))
@@ -192,13 +219,20 @@ class Visit:
         self._admission.note("handshake")
 
     def leave(self) -> None:
-        """Release all that is counted."""
-        self._release()
-        self._admission.here -= 1
+        """Release all that is counted; once is enough."""
+        if self._gone:
+            return
+        self._gone = self._proxied = True
+        self.rest()
+        if self.late:
+            self._admission.late -= 1
+        else:
+            self._admission.inside -= 1
 
-    def _release(self) -> None:
+    def rest(self) -> None:
+        """Be nobody's connection, if it is a proxy's, as it is between two requests."""
         admission = self._admission
-        if self._address is not None:
+        if self._address is not None and self._proxied:
             admission.addresses.release(self._address)
             self._address = None
         if self._account is not None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IAddress, IDelayedCall
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
+from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from twisted.web.server import Site
 from typing_extensions import override
@@ -59,7 +60,9 @@ class Entrance(Protocol):
     @override
     def connectionMade(self) -> None:
         transport: Any = self.transport
-        self._visit = visit = self._factory.admission.arrive()
+        # Who is wrapped may be named yet, by the PROXY protocol.
+        peer = None if isinstance(transport, ProtocolWrapper) else self._peer
+        self._visit = visit = self._factory.admission.arrive(peer)
         if visit is None:
             transport.abortConnection()
             return
@@ -115,11 +118,13 @@ class Entrance(Protocol):
         if too_long:
             visit.too_long()
         forwarded = [each.decode("latin-1") for each in _FORWARDED.findall(head)]
+        visit.ask(self._peer, forwarded, bool(_PROBE.match(head)))
+
+    @property
+    def _peer(self) -> str | None:
         transport: Any = self.transport
-        # Asked for only now, for the PROXY protocol may have told of another. UNIX sockets have
-        # no hosts.
-        peer = getattr(transport.getPeer(), "host", None)
-        visit.ask(peer, forwarded, bool(_PROBE.match(head)))
+        # UNIX sockets have no hosts.
+        return getattr(transport.getPeer(), "host", None)
 
     def _refuse(self, refusal: RefusalError, head: bytes, is_websocket: bool) -> None:
         self._unread = b""

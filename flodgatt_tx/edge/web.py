@@ -164,6 +164,12 @@ class StreamingChannel(HTTPChannel):
     visit: Visit
 
     @override
+    def requestDone(self, request: Request) -> None:
+        # What the proxy asks next on this connection may be somebody else's.
+        self.visit.rest()
+        super().requestDone(request)  # type: ignore[no-untyped-call] # Twisted's
+
+    @override
     def setLineMode(self, extra: bytes = b"") -> None:
         super().setLineMode()  # type: ignore[no-untyped-call] # Twisted's
         if extra and self.behind:
