@@ -11,6 +11,7 @@ exec((HERE / "flodgatt_tx" / "_version.py").read_text(), ABOUT)
 SERVER = [
     "ahocorasick-rs >= 0.22",
     "autobahn >= 24.4",
+    "certifi >= 2024.2.2",
     "hiredis >= 2.3",
     "idna >= 3.7",
     "lxml >= 5.4",
@@ -29,6 +30,7 @@ SERVER = [
 TESTS = [
     "Mastodon.py >= 2.2",
     "coverage[toml] >= 7.4",
+    "cryptography >= 42",
     "hypothesis >= 6.100",
     "mypy >= 1.15",
     "mypy-zope >= 1.0.9",

@@ -13,7 +13,9 @@ from flodgatt_tx.service_url import MOST_PORT, BadUrlError, ServiceUrl
 
 _SENTINEL = ("REDIS_SENTINELS", "REDIS_SENTINEL_MASTER")
 _PLAIN = ("REDIS_HOST", "REDIS_PORT")
-_OVERRULED = (*_PLAIN, "REDIS_DB", "REDIS_USER", "REDIS_PASSWORD", *_SENTINEL)
+_TLS = "FLODGATT_REDIS_TLS"
+_OVERRULED = (*_PLAIN, "REDIS_DB", "REDIS_USER", "REDIS_PASSWORD", *_SENTINEL, _TLS)
+_FILES = ("FLODGATT_REDIS_CA", "FLODGATT_REDIS_CERT", "FLODGATT_REDIS_KEY")
 _MOST_DATABASE = 2**31 - 1
 
 
@@ -23,7 +25,8 @@ class RedisSettings:
     How to reach Redis: through *sentinels* if there are any, else *socket*, else host and port.
 
     A *namespace* that came from the environment counts for old databases only; one that is
-    *namespace_forced* always counts.
+    *namespace_forced* always counts. With *tls* it counts for Sentinel too; the other three that
+    begin so are PEM files: whom to trust, who we are, and the key of that.
     """
 
     host: str = "127.0.0.1"
@@ -35,6 +38,9 @@ class RedisSettings:
     namespace_forced: bool = False
     socket: str | None = None
     tls: bool = False
+    tls_ca: str | None = None
+    tls_certificate: str | None = None
+    tls_key: str | None = None
     sentinels: tuple[tuple[str, int], ...] = ()
     sentinel_master: str | None = None
     sentinel_username: str | None = None
@@ -45,7 +51,25 @@ def read(lookup: Lookup) -> RedisSettings:
     """Read the `REDIS_*` variables; mistakes are left with *lookup*."""
     namespace = lookup.text("REDIS_NAMESPACE") or None
     forced = bool(namespace) and lookup.find("REDIS_NAMESPACE")[1] == OPTION
-    return replace(_connection(lookup), namespace=namespace, namespace_forced=forced)
+    settings = replace(_connection(lookup), namespace=namespace, namespace_forced=forced)
+    return _with_files(lookup, settings) if settings.tls else _without_files(lookup, settings)
+
+
+def _with_files(lookup: Lookup, settings: RedisSettings) -> RedisSettings:
+    authorities, certificate, key = (lookup.text(name) or None for name in _FILES)
+    if key and not certificate:
+        lookup.refuse(["FLODGATT_REDIS_KEY"], "expected FLODGATT_REDIS_CERT beside it")
+    return replace(settings, tls_ca=authorities, tls_certificate=certificate, tls_key=key)
+
+
+def _without_files(lookup: Lookup, settings: RedisSettings) -> RedisSettings:
+    if vain := [name for name in _FILES if lookup.find(name)[0]]:
+        lookup.warnings.append(f"no effect, since Redis is reached without TLS: {', '.join(vain)}")
+    return settings
+
+
+def _tls(lookup: Lookup) -> bool:
+    return lookup.choice(_TLS, default="false", among=("true", "false")) == "true"
 
 
 def _connection(lookup: Lookup) -> RedisSettings:
@@ -70,6 +94,7 @@ def _connection(lookup: Lookup) -> RedisSettings:
         db=lookup.number("REDIS_DB", default=0, most=_MOST_DATABASE),
         username=lookup.text("REDIS_USER") or None,
         password=lookup.text("REDIS_PASSWORD") or None,
+        tls=_tls(lookup),
     )
 
 
@@ -131,6 +156,7 @@ def _from_sentinels(lookup: Lookup) -> RedisSettings:
         db=lookup.number("REDIS_DB", default=0, most=_MOST_DATABASE),
         username=username or None,
         password=password or None,
+        tls=_tls(lookup),
         sentinels=_sentinels(lookup),
         sentinel_master=lookup.text("REDIS_SENTINEL_MASTER"),
         sentinel_username=sentinel_username or None,

@@ -154,7 +154,7 @@ class Heard(list[tuple[str, bytes]]):
 @implementer(IStreamClientEndpoint)
 class MemoryRedis:
     """
-    A Redis that is its own endpoint: pub/sub, SET with EX, AUTH, SELECT and PING.
+    A Redis that is its own endpoint: pub/sub, SET with EX, AUTH, SELECT, ROLE and PING.
 
     Replies come with the next turn of *clock*. It refuses connections while it is not *up*, and
     leaves the commands that are named in *hung*, and what follows on the same connection, undone
@@ -165,6 +165,7 @@ class MemoryRedis:
         self.clock = clock
         self.password = password
         self.up = True
+        self.role = "master"
         self.hung: set[str] = set()
         self.refusing: set[str] = set()
         self.undone: list[tuple[MemoryConnection, list[bytes]]] = []
@@ -213,7 +214,7 @@ class MemoryConnection(StringTransport):
     def __init__(self, redis: MemoryRedis, protocol: Protocol) -> None:
         super().__init__()
         self._redis = redis
-        self._protocol = protocol
+        self.protocol = protocol
         self._reader = hiredis.Reader()
         self._authenticated = redis.password is None
         self.channels: set[bytes] = set()
@@ -243,7 +244,7 @@ class MemoryConnection(StringTransport):
         """Close the connection, from Redis' side unless *reason* says otherwise."""
         if self in self._redis.connections:
             self._redis.connections.remove(self)
-            self._protocol.connectionLost(Failure(reason or ConnectionDone()))
+            self.protocol.connectionLost(Failure(reason or ConnectionDone()))
 
     def reply(self, *values: object) -> None:
         """Send replies to the client, with whatever else is sent in the same moment."""
@@ -258,7 +259,7 @@ class MemoryConnection(StringTransport):
     def deliver(self, data: bytes) -> None:
         """Let the client receive bytes."""
         if self in self._redis.connections:
-            self._protocol.dataReceived(data)
+            self.protocol.dataReceived(data)
 
     def obey(self, name: bytes, *arguments: bytes) -> None:
         """Do a command and reply."""
@@ -276,6 +277,7 @@ class MemoryConnection(StringTransport):
                 b"SET": self._set,
                 b"SELECT": lambda database: self.reply("OK"),
                 b"PING": lambda: self.reply("PONG"),
+                b"ROLE": lambda: self.reply([self._redis.role.encode(), 0, []]),
             }
             commands[name](*arguments)
 

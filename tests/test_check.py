@@ -4,16 +4,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, ConnectionRefusedError
-from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from flodgatt_tx.edge.check import PATIENCE, find_problems
+from flodgatt_tx.edge.sentinel import ROUNDS
+from flodgatt_tx.edge.tls import UntrustedError
 from flodgatt_tx.settings import Layer, Settings, load
 from tests.fakes import MemoryConnection, MemoryRedis, MemoryResolver
 
@@ -126,8 +127,39 @@ class CheckTests(SynchronousTestCase):
 
     def test_certificates(self) -> None:
         """Certificates that cannot be read are a problem, and no traceback."""
-        settings = replace(
-            self.settings(REDIS_URL="rediss://127.0.0.1"), extra_ca_certs="/nowhere.pem"
+        variables = {"FLODGATT_REDIS_TLS": "true", "FLODGATT_REDIS_CA": "/nowhere.pem"}
+        expected = "Redis: /nowhere.pem cannot be read: No such file or directory"
+        self.assertEqual(expected, self.found(self.checking(**variables)))
+
+    def test_certificates_for_postgres(self) -> None:
+        """The same goes for those of PostgreSQL."""
+        variables = {"DB_SSLMODE": "verify-full", "NODE_EXTRA_CA_CERTS": "/nowhere.pem"}
+        checking = self.checking(REDIS_HOST="127.0.0.1", **variables)
+        self.connect()
+        self.assertEqual(
+            ["PostgreSQL: /nowhere.pem cannot be read: No such file or directory"],
+            self.successResultOf(checking),
         )
-        checking = Deferred.fromCoroutine(find_problems(self.reactor, settings))
-        self.assertIn("/nowhere.pem", self.found(checking))
+
+    def test_bad_certificate(self) -> None:
+        """So is what Redis shows, if it is no good."""
+        checking = self.checking(REDIS_HOST="127.0.0.1")
+        [(_, _, factory, *_)] = self.reactor.tcpClients
+        protocol: Any = factory.buildProtocol(None)
+        protocol.makeConnection(StringTransport())
+        protocol.connectionLost(Failure(UntrustedError("its certificate has expired")))
+        self.assertEqual(
+            "Redis at 127.0.0.1:6379 cannot be reached over TLS: its certificate has expired",
+            self.found(checking),
+        )
+
+    def test_sentinels(self) -> None:
+        """What is wrong with Sentinels is told."""
+        checking = self.checking(REDIS_SENTINELS="127.0.0.1", REDIS_SENTINEL_MASTER="mine")
+        connector: Any = None
+        for _ in range(ROUNDS):
+            factory = self.reactor.tcpClients.pop()[2]
+            factory.clientConnectionFailed(connector, Failure(ConnectionRefusedError()))
+            self.reactor.pump([0.1] * 20)
+        expected = "Redis: the Sentinel 127.0.0.1:26379 refuses connections"
+        self.assertEqual(expected, self.found(checking))

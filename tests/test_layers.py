@@ -24,7 +24,9 @@ DOOR = f"{EDGE}.tap"
 ROOT = Path(flodgatt_tx.__file__).parent
 
 # lxml and ahocorasick_rs are for keyword filters.
-PURE_LIBRARIES = frozenset({"orjson", "idna", "lxml", "ahocorasick_rs", "regex", "msgspec", "typing_extensions"})
+PURE_LIBRARIES = frozenset(
+    {"orjson", "idna", "lxml", "ahocorasick_rs", "regex", "msgspec", "typing_extensions"}
+)
 # From the top floor to the ground. Every module of the edge lives on one of them.
 FLOORS = (
     frozenset({"tap", "options", "server", "check"}),
@@ -44,8 +46,19 @@ FLOORS = (
     ),
     frozenset(
         {
-            *{"database", "redis", "batching", "link", "resolver"},
-            *{"trust", "environment", "logs", "rounds", "outlet", "process", "handover", "frugal", "awaiting", "garbage"},
+            *{"database", "redis", "sentinel", "tls", "batching", "link", "resolver"},
+            *{
+                "trust",
+                "environment",
+                "logs",
+                "rounds",
+                "outlet",
+                "process",
+                "handover",
+                "frugal",
+                "awaiting",
+                "garbage",
+            },
             *{"dependency", "systemd"},
         }
     ),

@@ -131,6 +131,17 @@ class LinkTests(SynchronousTestCase):
             failure = self.failureResultOf(running, BrokenLinkError)
             self.assertEqual((text, True), (str(failure.value), self.link.closed))
 
+    def test_untrusted(self) -> None:
+        """What libpq says of a bad certificate is not enough to find out what to do."""
+        connecting = Deferred.fromCoroutine(self.link.connect({}))
+        self.finish(psycopg2.OperationalError("SSL error: certificate verify failed\n"))
+        failure = self.failureResultOf(connecting, BrokenLinkError)
+        self.assertEqual(
+            "SSL error: certificate verify failed: its certificate has expired, "
+            "or is signed by no authority that is trusted",
+            str(failure.value),
+        )
+
     def test_too_slow(self) -> None:
         """A statement that PostgreSQL itself gives up leaves a good connection."""
         running = self.running()

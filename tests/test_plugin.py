@@ -102,9 +102,18 @@ class ServiceTests(SynchronousTestCase):
         self.assertIn("--listen", self.refusal("--listen", "moon:1"))
 
     def test_sentinel(self) -> None:
-        """Where Sentinel is asked for, the server does not start with another Redis."""
-        sentinel = {"REDIS_SENTINELS": "a:1", "REDIS_SENTINEL_MASTER": "m"}
-        self.assertIn("REDIS_SENTINELS", self.refusal(**sentinel))
+        """Where there are Sentinels, they are asked, by both connections."""
+        sentinels = {"REDIS_SENTINELS": "10.0.0.1,10.0.0.2:9", "REDIS_SENTINEL_MASTER": "m"}
+        self.start(self.made(**sentinels))
+        self.assertEqual([26379, 9] * 2, [port for _, port, *_ in self.reactor.tcpClients])
+
+    def test_certificates(self) -> None:
+        """Certificates that cannot be read are told in one line."""
+        files = {"FLODGATT_REDIS_TLS": "true", "FLODGATT_REDIS_CA": "/nowhere.pem"}
+        self.assertEqual(
+            "flodgatt: /nowhere.pem cannot be read: No such file or directory\n",
+            self.refusal(**files),
+        )
 
     def test_namespace(self) -> None:
         """A namespace from the environment waits for the database; one from an option does not."""

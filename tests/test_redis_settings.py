@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from flodgatt_tx.lookup import OPTION, Layer, Lookup
@@ -166,3 +168,55 @@ class SentinelTests(SynchronousTestCase):
         for name in ("REDIS_SENTINELS", "REDIS_SENTINEL_MASTER"):
             self.assertEqual(RedisSettings(), given(**{name: "x"}))
             self.assertIn("only together", warnings(**{name: "x"})[0])
+
+
+class TlsTests(SynchronousTestCase):
+    """TLS, and the files that it needs."""
+
+    FILES: ClassVar[dict[str, str]] = {
+        "FLODGATT_REDIS_CA": "/ca",
+        "FLODGATT_REDIS_CERT": "/cert",
+        "FLODGATT_REDIS_KEY": "/key",
+    }
+
+    def test_files(self) -> None:
+        """A URL says by its scheme that there is TLS, anything else by a variable."""
+        expected = ("/ca", "/cert", "/key")
+        for values in (
+            {"REDIS_URL": "rediss://h"},
+            {"FLODGATT_REDIS_TLS": "true"},
+            {
+                "FLODGATT_REDIS_TLS": "true",
+                "REDIS_SENTINELS": "a",
+                "REDIS_SENTINEL_MASTER": "m",
+            },
+        ):
+            settings = given(**values, **self.FILES)
+            self.assertTrue(settings.tls)
+            self.assertEqual(
+                expected, (settings.tls_ca, settings.tls_certificate, settings.tls_key)
+            )
+
+    def test_without(self) -> None:
+        """Without TLS they have no effect, and a warning says so."""
+        for values in ({}, {"REDIS_URL": "redis://h"}, {"FLODGATT_REDIS_TLS": "false"}):
+            self.assertIsNone(given(**values, **self.FILES).tls_ca)
+            self.assertIn(
+                f"no effect, since Redis is reached without TLS: {', '.join(self.FILES)}",
+                warnings(**values, **self.FILES),
+            )
+
+    def test_url_decides(self) -> None:
+        """With a URL the variable has no effect."""
+        values = {"REDIS_URL": "redis://h", "FLODGATT_REDIS_TLS": "true"}
+        self.assertFalse(given(**values).tls)
+        self.assertEqual(
+            ["no effect, since REDIS_URL is set: FLODGATT_REDIS_TLS"], warnings(**values)
+        )
+
+    def test_mistakes(self) -> None:
+        """The variable is true or false, and a key goes with a certificate."""
+        (problem,) = problems(FLODGATT_REDIS_TLS="maybe")
+        self.assertIn("true, false", problem)
+        (problem,) = problems(FLODGATT_REDIS_TLS="true", FLODGATT_REDIS_KEY="/key")
+        self.assertIn("FLODGATT_REDIS_CERT", problem)

@@ -7,7 +7,6 @@ a restart of PostgreSQL, is simply asked again.
 
 from __future__ import annotations
 
-import ssl
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -177,9 +176,6 @@ class Pool(Service):
             # PgBouncer would SET any other name with every transaction.
             "application_name": "",
         }
-        if settings.sslmode.startswith("verify") and not settings.sslrootcert:
-            # libpq would look into the home directory only.
-            parameters["sslrootcert"] = ssl.get_default_verify_paths().cafile
         if settings.host and not settings.host.startswith("/"):
             addresses = await self._addresses(settings.host)
             # libpq tries them in turn; it resolves names too, but blocks the process.

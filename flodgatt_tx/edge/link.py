@@ -22,6 +22,8 @@ DEADLINE = 15.0  # seconds, for a connect and for a query; Node's
 # the same message, for that alone: behind PgBouncer the next statement may be somebody else's.
 _LIMITED = f"SET LOCAL statement_timeout = {(DEADLINE - 1) * 1000:.0f}; "
 
+_UNTRUSTED = "its certificate has expired, or is signed by no authority that is trusted"
+
 Rows = list[tuple[Any, ...]]
 
 
@@ -125,4 +127,10 @@ class Link:
         self.close()
         if self._late:
             return DeadlineError(f"no answer within {DEADLINE:.0f} s")
-        return BrokenLinkError((str(error).strip() or type(error).__name__).splitlines()[0])
+        return BrokenLinkError(_first_line(error))
+
+
+def _first_line(error: Exception) -> str:
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    # OpenSSL knows more than libpq tells.
+    return f"{line}: {_UNTRUSTED}" if line.endswith("certificate verify failed") else line

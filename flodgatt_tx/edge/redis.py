@@ -10,22 +10,22 @@ from __future__ import annotations
 import encodings.idna  # noqa: F401 # for host names; there may be no way to it after --uid
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from random import uniform
 from typing import Any
 
 from hiredis import pack_command
 from twisted.application.internet import ClientService, backoffPolicy
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
+from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
-from twisted.internet.ssl import optionsForClientTLS
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from txredisapi import InvalidData, RedisError, RedisProtocol
 from typing_extensions import override
 
-from flodgatt_tx.edge.trust import trust_root
+from flodgatt_tx.edge.tls import reaching, tls_problem
 from flodgatt_tx.redis_settings import RedisSettings
 
 Command = tuple[str | bytes | int, ...]
@@ -36,14 +36,14 @@ PING_PERIOD = 10  # seconds
 def redis_endpoint(
     reactor: Any, settings: RedisSettings, extra_ca_certs: str | None
 ) -> IStreamClientEndpoint:
-    """Say how to reach Redis: over a UNIX socket, TCP, or TLS whose certificate is verified."""
+    """
+    Say how to reach Redis: over a UNIX socket, TCP, or TLS whose certificate is verified.
+
+    :raises TrustError: if certificates or the key for that cannot be used.
+    """
     if settings.socket:
         return UNIXClientEndpoint(reactor, settings.socket)
-    endpoint: IStreamClientEndpoint = HostnameEndpoint(reactor, settings.host, settings.port)
-    if settings.tls:
-        options = optionsForClientTLS(settings.host, trustRoot=trust_root(extra_ca_certs))
-        endpoint = wrapClientTLS(options, endpoint)
-    return endpoint
+    return reaching(reactor, settings, extra_ca_certs)(settings.host, settings.port)
 
 
 def greeting(settings: RedisSettings) -> list[Command]:
@@ -99,6 +99,8 @@ class WatchedProtocol(RedisProtocol):
     @override
     def connectionLost(self, why: Failure) -> None:
         self._watching.stop()
+        if problem := tls_problem(why.value):
+            self._log.error("TLS with Redis has failed: {problem}", problem=problem)
         super().connectionLost(why)
 
     def send_ping(self) -> None:
@@ -216,8 +218,12 @@ def reason(failure: Failure) -> str:
 def keep_connected(
     reactor: Any, endpoint: IStreamClientEndpoint, build: Callable[[], Any]
 ) -> ClientService:
-    """Make the service that holds a connection, and comes back within two seconds if it breaks."""
+    """
+    Make the service that holds a connection, and comes back soon if it breaks.
+
+    Between two attempts are 1.2 seconds at most, and less at first.
+    """
     factory = Factory.forProtocol(build)
     factory.noisy = False
-    policy = backoffPolicy(initialDelay=0.1, maxDelay=1.0)
+    policy = backoffPolicy(initialDelay=0.1, maxDelay=0.6, jitter=lambda: uniform(0, 0.6))
     return ClientService(endpoint, factory, retryPolicy=policy, clock=reactor)

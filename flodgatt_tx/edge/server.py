@@ -35,10 +35,12 @@ from flodgatt_tx.edge.pubsub import PubSub, keep_subscribed
 from flodgatt_tx.edge.readers import Reader
 from flodgatt_tx.edge.readiness import Readiness
 from flodgatt_tx.edge.rechecks import Rechecks
-from flodgatt_tx.edge.redis import Command, greeting, redis_endpoint
+from flodgatt_tx.edge.redis import Command, greeting
+from flodgatt_tx.edge.sentinel import way_to_redis
 from flodgatt_tx.edge.shutdown import Shutdown
 from flodgatt_tx.edge.subscribing import Subscriber
 from flodgatt_tx.edge.systemd import Notifier
+from flodgatt_tx.edge.trust import with_authorities
 from flodgatt_tx.edge.web import StreamingApi, StreamingSite
 from flodgatt_tx.edge.websocket import StreamingSocketFactory
 from flodgatt_tx.limits import Limits
@@ -126,8 +128,10 @@ def make_server(
     Make the services of one server, in the order in which they start.
 
     *fail* is called, with a message, if one of the *places* to listen cannot be had.
+
+    :raises TrustError: if certificates or a key cannot be used.
     """
-    pool = Pool(reactor, settings.database)
+    pool = Pool(reactor, with_authorities(settings.database, settings.extra_ca_certs))
     mastodon = MastodonDatabase(pool)
     parts = make_parts(
         reactor,
@@ -168,7 +172,7 @@ def _redis_services(
     reactor: Any, settings: Settings, mastodon: Mastodon, parts: Parts
 ) -> NamespacedServices:
     pubsub, presence = parts.pubsub, parts.presence
-    endpoint = redis_endpoint(reactor, settings.redis, settings.extra_ca_certs)
+    endpoint = way_to_redis(reactor, settings.redis, settings.extra_ca_certs)
     # An answer to the last is the sign that Redis serves us.
     hello: list[Command] = [*greeting(settings.redis), ("PING",)]
     namespace = settings.redis.namespace

@@ -22,12 +22,13 @@ from flodgatt_tx.edge.logs import LoggedService, make_observer, open_output
 from flodgatt_tx.edge.options import Options
 from flodgatt_tx.edge.process import raise_file_limit
 from flodgatt_tx.edge.server import make_server
+from flodgatt_tx.edge.trust import TrustError
 from flodgatt_tx.settings import VARIABLES, Layer, Settings, described
 
 __all__ = ["Options", "makeService"]
 
 _log = Logger()
-_DEPENDENCIES = ("DATABASE_", "DB_", "PG", "REDIS_")
+_DEPENDENCIES = ("DATABASE_", "DB_", "PG", "REDIS_", "FLODGATT_REDIS_")
 
 
 def makeService(options: Options, reactor: Any = None) -> MultiService:
@@ -41,9 +42,6 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
     twistd: Mapping[str, Any] = options.parent or {}
     site = _open_demo(options) if options["demo"] else None
     settings = options.settings
-    if settings.redis.sentinels:
-        # Better no server than one that listens to another Redis than Rails publishes to.
-        _refuse("REDIS_SENTINELS: there is no way through Sentinel yet; set REDIS_URL")
     if options["check"]:
         _check(settings)
     output = open_output(twistd)
@@ -51,7 +49,11 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
     service.name = "flodgatt"
     files = raise_file_limit()
     settings = _within(settings, files)
-    services = make_server(reactor, settings, _places(reactor, settings), _failing(twistd))
+    places = _places(reactor, settings)
+    try:
+        services = make_server(reactor, settings, places, _failing(twistd))
+    except TrustError as error:
+        _refuse(str(error))
     if site:
         services += _demo_services(reactor, site, services)
     for child in services:
