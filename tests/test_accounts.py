@@ -132,7 +132,7 @@ class AccountTests(SynchronousTestCase):
     def test_reload(self) -> None:
         """While filters that have changed are loaded again, the account counts as not loaded."""
         account = self.hold(1)
-        self.assertIsNone(account.when_reloaded())
+        self.assertEqual(0, account.reloads)
         self.mastodon.filters_of = {1: DRAGONS}
         self.mastodon.held = []
         self.accounts.reload(1)

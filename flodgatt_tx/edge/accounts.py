@@ -55,10 +55,8 @@ class Account:
         self.reloads = 0
         self.waiting: list[Deferred[None]] = []
 
-    def when_reloaded(self) -> Deferred[None] | None:
-        """Fire when it is loaded, or cannot be; None if nobody is loading it again."""
-        if not self.reloads:
-            return None
+    def when_reloaded(self) -> Deferred[None]:
+        """Fire when it is loaded, or cannot be, while somebody is loading it again."""
         reloaded: Deferred[None] = Deferred()
         self.waiting.append(reloaded)
         return reloaded

@@ -111,11 +111,10 @@ class Broadcast:
         key = (channel, event.name == NOTIFICATION)
         recipients = self._hearing.get(key)
         if recipients is None:
-            recipients = self._hearing[key] = [
-                each
-                for each in self.streams.hearing(channel)
-                if each.reader.ready and each.stream.takes(event.name, channel)
-            ]
+            recipients = [each for each in self.streams.hearing(channel) if each.reader.ready]
+            if not is_filtered(channel):
+                recipients = [each for each in recipients if each.stream.takes(event.name, channel)]
+            self._hearing[key] = recipients
         return recipients
 
     def _have_judged(self, channel: str, event: Event, recipients: list[Subscription]) -> None:

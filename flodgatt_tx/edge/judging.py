@@ -41,8 +41,17 @@ class Judge:
     def suited(self, status: Status, recipients: Iterable[Subscription]) -> list[Subscription]:
         """Those of the *recipients* whom a status suits, as far as can be told without asking."""
         closed = self._feed_access.closed
+        if closed or status.local_only:
+            return [
+                each
+                for each in recipients
+                if suits(status, each.stream, each.reader.viewer, closed)
+            ]
+        # What that comes to for most statuses; there may be very many recipients.
         return [
-            each for each in recipients if suits(status, each.stream, each.reader.viewer, closed)
+            each
+            for each in recipients
+            if (known := each.reader.viewer.languages) is None or status.language in known
         ]
 
     async def parcels(
@@ -55,9 +64,8 @@ class Judge:
         """
         relations = await self._questions.ask(status)
         # Filters that have been said to change are waited for, also if that was said just now.
-        accounts = {each.account for each in recipients if each.account}
-        while reloads := [reload for each in accounts if (reload := each.when_reloaded())]:
-            await gatherResults(reloads)
+        while accounts := _reloading(recipients):
+            await gatherResults([each.when_reloaded() for each in accounts])
         hidden_from = relations.hidden_from(status) if relations else frozenset()
         allowed = [
             each
@@ -88,6 +96,10 @@ class Judge:
         people = authors.union(*(status.mentions for status in statuses))
         relations = await self._mastodon.relations(people, authors)
         return dict.fromkeys(statuses, relations)
+
+
+def _reloading(recipients: Iterable[Subscription]) -> set[Account]:
+    return {each.account for each in recipients if each.account and each.account.reloads}
 
 
 class _Filtering:
