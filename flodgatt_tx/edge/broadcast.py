@@ -111,10 +111,11 @@ class Broadcast:
         key = (channel, event.name == NOTIFICATION)
         recipients = self._hearing.get(key)
         if recipients is None:
-            recipients = [each for each in self.streams.hearing(channel) if each.reader.ready]
-            if not is_filtered(channel):
-                recipients = [each for each in recipients if each.stream.takes(event.name, channel)]
-            self._hearing[key] = recipients
+            recipients = self._hearing[key] = [
+                each
+                for each in self.streams.hearing(channel)
+                if each.reader.ready and (each.takes_all or each.stream.takes(event.name, channel))
+            ]
         return recipients
 
     def _have_judged(self, channel: str, event: Event, recipients: list[Subscription]) -> None:

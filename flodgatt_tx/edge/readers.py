@@ -80,10 +80,11 @@ class Subscription:
     One reader's interest in one stream.
 
     Subscriptions of the same *kind* are served the same bytes. *account* is there where the
-    stream is filtered; *listening* tells that the channels know of it.
+    stream is filtered; *listening* tells that the channels know of it, and *takes_all* that whatever
+    comes on them belongs to the stream.
     """
 
-    __slots__ = ("account", "kind", "listening", "reader", "stream")
+    __slots__ = ("account", "kind", "listening", "reader", "stream", "takes_all")
 
     def __init__(self, reader: Reader, stream: Stream) -> None:
         self.reader = reader
@@ -91,6 +92,7 @@ class Subscription:
         self.kind = reader.framing or encode_stream(stream.name)
         self.account: Account | None = None
         self.listening = False
+        self.takes_all = stream.home_notifications is None
 
 
 def frame_for(kind: bytes, event: Event) -> bytes:
