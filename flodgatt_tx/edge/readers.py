@@ -80,7 +80,7 @@ class Subscription:
     One reader's interest in one stream.
 
     Subscriptions of the same *kind* are served the same bytes. *account* is there where the
-    stream is filtered; *listening* tells that the channels know of it, and *takes_all* that whatever
+    stream is filtered; *listening* tells that the channels know of it, and *takes_all* that all that
     comes on them belongs to the stream.
     """
 
