@@ -214,7 +214,7 @@ class MemoryConnection(StringTransport):
     def __init__(self, redis: MemoryRedis, protocol: Protocol) -> None:
         super().__init__()
         self._redis = redis
-        self.protocol = protocol
+        self._protocol = protocol
         self._reader = hiredis.Reader()
         self._authenticated = redis.password is None
         self.channels: set[bytes] = set()
@@ -244,7 +244,7 @@ class MemoryConnection(StringTransport):
         """Close the connection, from Redis' side unless *reason* says otherwise."""
         if self in self._redis.connections:
             self._redis.connections.remove(self)
-            self.protocol.connectionLost(Failure(reason or ConnectionDone()))
+            self._protocol.connectionLost(Failure(reason or ConnectionDone()))
 
     def reply(self, *values: object) -> None:
         """Send replies to the client, with whatever else is sent in the same moment."""
@@ -259,7 +259,7 @@ class MemoryConnection(StringTransport):
     def deliver(self, data: bytes) -> None:
         """Let the client receive bytes."""
         if self in self._redis.connections:
-            self.protocol.dataReceived(data)
+            self._protocol.dataReceived(data)
 
     def obey(self, name: bytes, *arguments: bytes) -> None:
         """Do a command and reply."""

@@ -46,7 +46,17 @@ FLOORS = (
     ),
     frozenset(
         {
-            *{"database", "redis", "sentinel", "tls", "batching", "link", "resolver"},
+            *{
+                "database",
+                "redis",
+                "sentinel",
+                "failover",
+                "asking",
+                "tls",
+                "batching",
+                "link",
+                "resolver",
+            },
             *{
                 "trust",
                 "environment",

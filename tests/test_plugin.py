@@ -102,10 +102,10 @@ class ServiceTests(SynchronousTestCase):
         self.assertIn("--listen", self.refusal("--listen", "moon:1"))
 
     def test_sentinel(self) -> None:
-        """Where there are Sentinels, they are asked, by both connections."""
+        """Where there are Sentinels both connections ask them, and another listens to each."""
         sentinels = {"REDIS_SENTINELS": "10.0.0.1,10.0.0.2:9", "REDIS_SENTINEL_MASTER": "m"}
         self.start(self.made(**sentinels))
-        self.assertEqual([26379, 9] * 2, [port for _, port, *_ in self.reactor.tcpClients])
+        self.assertEqual([26379, 9] * 3, [port for _, port, *_ in self.reactor.tcpClients])
 
     def test_certificates(self) -> None:
         """Certificates that cannot be read are told in one line."""

@@ -19,6 +19,7 @@ from flodgatt_tx.edge.broadcast import Broadcast
 from flodgatt_tx.edge.database import Pool
 from flodgatt_tx.edge.dependency import COMMANDS, SUBSCRIPTIONS, Dependency
 from flodgatt_tx.edge.entrance import EntranceFactory
+from flodgatt_tx.edge.failover import keep_informed
 from flodgatt_tx.edge.feed_access import FeedAccess
 from flodgatt_tx.edge.gaps import Gaps
 from flodgatt_tx.edge.garbage import Garbage
@@ -183,6 +184,7 @@ def _redis_services(
     for service in (
         keep_subscribed(reactor, endpoint, hello, pubsub),
         keep_present(reactor, endpoint, hello, presence),
+        *keep_informed(reactor, endpoint, settings.redis),
     ):
         service.setServiceParent(services)
     return services

@@ -17,6 +17,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -131,9 +132,17 @@ def shared_rails() -> Rails:
 class Redis:
     """A connection to Redis that sends one command at a time."""
 
-    def __init__(self, port: int, db: int = 0, password: str | None = None) -> None:
+    def __init__(
+        self,
+        port: int,
+        db: int = 0,
+        password: str | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._reader = hiredis.Reader(encoding="utf-8")
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+        if tls:
+            self._socket = tls.wrap_socket(self._socket, server_hostname="127.0.0.1")
         if password:
             self("AUTH", password)
         if db:
