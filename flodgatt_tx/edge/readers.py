@@ -80,8 +80,8 @@ class Subscription:
     One reader's interest in one stream.
 
     Subscriptions of the same *kind* are served the same bytes. *account* is there where the
-    stream is filtered; *listening* tells that the channels know of it, and *takes_all* that all that
-    comes on them belongs to the stream.
+    stream is filtered; *listening* tells that the channels know of it, *takes_all* that whatever
+    comes on them is for the stream.
     """
 
     __slots__ = ("account", "kind", "listening", "reader", "stream", "takes_all")
