@@ -1,173 +1,193 @@
 """
-The Redis that Sentinels say is the master.
+The way to Redis through Sentinel: every connection asks anew which Redis is the master.
 
-All Sentinels are asked at once, and nobody is believed unheard: for a moment after a failover, or
-for as long as it is cut off from the others, a Sentinel names a Redis that has been demoted. So
-what is named has to say itself, by ROLE, that it is a master, over the same connection that is
-then used.
+All Sentinels are asked at once and the first good answer counts. After a failover some may still
+name the old master, and that one may be a replica by now: whoever is named is asked for its role,
+over the connection that is then used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from hiredis import ReplyError
-from twisted.internet.defer import Deferred, FailureGroup, race
-from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, TimeoutError
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
 from zope.interface import implementer
 
-from flodgatt_tx.edge.introduction import Introduction, introduce
-from flodgatt_tx.edge.redis import Command, greeting
-from flodgatt_tx.edge.trouble import describe
+from flodgatt_tx.edge.asking import Asking, ask, trouble
+from flodgatt_tx.edge.redis import Command, greeting, redis_endpoint
+from flodgatt_tx.edge.tls import Reach, reaching
 from flodgatt_tx.redis_settings import RedisSettings
-from flodgatt_tx.service_url import MOST_PORT
-
-# From the question to the answer about the role. It has to be over well before the two seconds in
-# which clients are served again: when asked, a Sentinel may still have named the Redis that hangs.
-DEADLINE = 1.5  # seconds
-
-# What a Redis says to a password where it wants none. Mastodon sends Sentinels that of Redis unless
-# it is told otherwise.
-_NOT_ASKED_FOR = ("without any password configured", "no password is set")
 
 Place = tuple[str, int]
-Reach = Callable[[Place], IStreamClientEndpoint]
+
+DEADLINE = 2.0  # seconds, for each Sentinel and for whoever it names, connecting included
+PAUSE = 0.5  # seconds, until the same Sentinel is asked again
+ROUNDS = 4  # for one attempt to connect
 
 
 class SentinelError(Exception):
-    """No Sentinel led to a master; the text has what each of them, or the Redis it named, did."""
+    """There is no way to the master; the text says what each Sentinel said."""
 
 
-class _DeadEndError(Exception):
-    """One Sentinel leads nowhere."""
+def way_to_redis(
+    reactor: Any, settings: RedisSettings, extra_ca_certs: str | None
+) -> IStreamClientEndpoint:
+    """
+    Say how to reach Redis: through Sentinel if there are any, else directly.
+
+    :raises TrustError: if certificates or the key for TLS cannot be used.
+    """
+    if not settings.sentinels:
+        return redis_endpoint(reactor, settings, extra_ca_certs)
+    return SentinelEndpoint(reactor, settings, reaching(reactor, settings, extra_ca_certs))
+
+
+def sentinel_greeting(settings: RedisSettings) -> list[Command]:
+    """The commands that a connection to a Sentinel begins with."""
+    user, password = settings.sentinel_username, settings.sentinel_password
+    return greeting(RedisSettings(username=user, password=password))
 
 
 @implementer(IStreamClientEndpoint)
 class SentinelEndpoint:
-    """
-    Connects to the master of the moment; *reach* and *reach_sentinel* say how places are reached.
+    """Connects to whichever Redis is the master when `connect` is called."""
 
-    The connection fails with a `SentinelError` if there is none.
-    """
+    _log = Logger()
 
-    def __init__(
-        self, reactor: Any, settings: RedisSettings, reach: Reach, reach_sentinel: Reach
-    ) -> None:
-        self._reactor = reactor
+    def __init__(self, clock: Any, settings: RedisSettings, reach: Reach) -> None:
+        self._clock = clock
         self._settings = settings
         self._reach = reach
-        self._reach_sentinel = reach_sentinel
+        self._master: Place | None = None
+        self._told = ""
+        self._connections: WeakKeyDictionary[Asking, Place] = WeakKeyDictionary()
 
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:  # noqa: N803 # Twisted's
-        """See `IStreamClientEndpoint`."""
+    def connect(self, protocolFactory: Any) -> Deferred[Any]:  # noqa: N803 # Twisted's
+        """See `IStreamClientEndpoint`; fails with `SentinelError`."""
         return Deferred.fromCoroutine(self._connect(protocolFactory))
 
-    async def _connect(self, factory: IProtocolFactory) -> Any:
-        search = _Search(self._reactor, self._settings, self._reach, self._reach_sentinel)
-        introduction = await search.run()
-        transport: Any = introduction.transport
-        protocol: Any = factory.buildProtocol(transport.getPeer())
-        introduction.hand_over(protocol)
-        return protocol
+    async def _connect(self, factory: Any) -> Any:
+        search = _Search(self._clock, self._settings, self._reach)
+        try:
+            asking, master = await search.master()
+        except SentinelError as error:
+            # Both connections come by here, again and again.
+            if str(error) != self._told:
+                self._told = str(error)
+                self._log.error("no way to Redis: {why}", why=self._told)
+            raise
+        if self._told or master != self._master:
+            where, name = _written(master), self._settings.sentinel_master
+            self._log.info("the master {name} is {where}", name=name, where=where)
+        self._told, self._master = "", master
+        self._connections[asking] = master
+        return asking.continue_with(factory)
+
+    def sentinels(self) -> list[IStreamClientEndpoint]:
+        """Say how to reach each Sentinel."""
+        return [self._reach(*place) for place in self._settings.sentinels]
+
+    def moved(self, master: Place) -> None:
+        """Take note that a Sentinel has just told of another master."""
+        for connection, place in list(self._connections.items()):
+            if place != master:
+                # The old one may not know of its end yet; who is connected there asks anew.
+                connection.hang_up()
 
 
 class _Search:
-    """One question to all Sentinels, and what comes of it."""
+    """One attempt to find the master."""
 
-    def __init__(
-        self, reactor: Any, settings: RedisSettings, reach: Reach, reach_sentinel: Reach
-    ) -> None:
-        self._reactor = reactor
+    def __init__(self, clock: Any, settings: RedisSettings, reach: Reach) -> None:
+        self._clock = clock
         self._settings = settings
         self._reach = reach
-        self._reach_sentinel = reach_sentinel
-        self._deadline = reactor.seconds() + DEADLINE
-        self._named: set[Place] = set()
+        self._trying: set[Place] = set()
+        self._errors: dict[Place, str] = {}
 
-    async def run(self) -> Introduction:
+    async def master(self) -> tuple[Asking, Place]:
         """
-        Return the first connection to a master.
+        Find the master; return a connection to it, and where it is.
 
         :raises SentinelError: if there is none.
         """
-        ways = [Deferred.fromCoroutine(self._follow(place)) for place in self._settings.sentinels]
+        sentinels = self._settings.sentinels
+        searches = [Deferred.fromCoroutine(self._ask_again(each)) for each in sentinels]
+        first = DeferredList(searches, fireOnOneCallback=True, consumeErrors=True)
+        outcome: Any = await first
+        if isinstance(outcome, tuple):
+            for search in searches:
+                search.cancel()
+            found: tuple[Asking, Place] = outcome[0]
+            return found
+        if any(failure.check(CancelledError) for _, failure in outcome):
+            raise CancelledError
+        texts = dict.fromkeys(self._errors[each] for each in sentinels)
+        raise SentinelError("; ".join(filter(None, texts)))
+
+    async def _ask_again(self, sentinel: Place) -> tuple[Asking, Place]:
+        """Ask one Sentinel a few times: it may be the first to know of a new master."""
+        left = ROUNDS
+        while True:
+            try:
+                return await self._ask(sentinel)
+            except SentinelError as error:
+                self._errors[sentinel] = str(error)
+                left -= 1
+                if not left:
+                    raise
+            await deferLater(self._clock, PAUSE)
+
+    async def _ask(self, sentinel: Place) -> tuple[Asking, Place]:
+        master = await self._named_by(sentinel)
+        if master in self._trying:
+            raise SentinelError  # what becomes of that is known soon
+        self._trying.add(master)
         try:
-            _, introduction = await race(ways)
-        except FailureGroup as group:
-            texts = dict.fromkeys(str(failure.value) for failure in group.failures)
-            raise SentinelError("; ".join(filter(None, texts))) from None
-        return introduction
+            return await self._as_master(master), master
+        finally:
+            self._trying.discard(master)
 
-    async def _follow(self, sentinel: Place) -> Introduction:
-        """Go where a Sentinel leads, unless another has led there already."""
-        master = await self._ask(sentinel)
-        if master in self._named:
-            raise _DeadEndError
-        self._named.add(master)
-        return await self._knock(master)
+    async def _named_by(self, sentinel: Place) -> Place:
+        settings, name = self._settings, self._settings.sentinel_master or ""
+        hello = sentinel_greeting(settings)
+        who = f"the Sentinel {_written(sentinel)}"
+        question = ("SENTINEL", "get-master-addr-by-name", name)
+        asking = await self._converse(who, sentinel, [*hello, question])
+        asking.hang_up()
+        match asking.replies[-1]:
+            case [bytes(host), bytes(port)] if port.isdigit():
+                return host.decode("utf-8", "replace"), int(port)
+        raise SentinelError(f"{who} knows no master called {name}")
 
-    async def _ask(self, sentinel: Place) -> Place:
-        settings, who = self._settings, f"Sentinel {_show(sentinel)}"
-        user, password = settings.sentinel_username, settings.sentinel_password
-        commands = greeting(RedisSettings(username=user, password=password))
-        name = settings.sentinel_master or ""
-        commands.append(("SENTINEL", "GET-MASTER-ADDR-BY-NAME", name))
-        endpoint = self._reach_sentinel(sentinel)
-        introduction, replies = await self._introduce(who, endpoint, commands)
-        introduction.hang_up()
-        *greeted, answer = replies
-        for refusal in filter(_is_error, greeted):
-            if not any(words in str(refusal) for words in _NOT_ASKED_FOR):
-                raise _DeadEndError(f"{who} refused us: {refusal}")
-        if _is_error(answer):
-            raise _DeadEndError(f"{who} refused us: {answer}")
-        if answer is None:
-            raise _DeadEndError(f"{who} knows no master called {name}")
-        return _place(answer) or _fail(f"{who} does not answer as Sentinel does")
+    async def _as_master(self, place: Place) -> Asking:
+        hello = greeting(replace(self._settings, db=0))
+        who = f"Redis at {_written(place)}, whom Sentinel names,"
+        asking = await self._converse(who, place, [*hello, ("ROLE",)])
+        match asking.replies[-1]:
+            case [b"master", *_]:
+                return asking
+        asking.hang_up()
+        raise SentinelError(f"{who} is no master")
 
-    async def _knock(self, master: Place) -> Introduction:
-        """Connect to a Redis, and find out whether it is a master."""
-        who = f"Redis at {_show(master)}"
-        credentials = RedisSettings(
-            username=self._settings.username, password=self._settings.password
-        )
-        commands = [*greeting(credentials), ("ROLE",)]
-        endpoint = self._reach(master)
-        introduction, replies = await self._introduce(who, endpoint, commands)
-        refusals = [reply for reply in replies if _is_error(reply)]
-        if not refusals and replies[-1][:1] == ["master"]:
-            return introduction
-        introduction.hang_up()
-        if refusals:
-            raise _DeadEndError(f"{who} refused us: {refusals[0]}")
-        raise _DeadEndError(f"{who} is no master")
-
-    async def _introduce(
-        self, who: str, endpoint: IStreamClientEndpoint, commands: list[Command]
-    ) -> tuple[Introduction, list[Any]]:
-        left = max(0.0, self._deadline - self._reactor.seconds())
+    async def _converse(self, who: str, place: Place, commands: Sequence[Command]) -> Asking:
+        asking = Deferred.fromCoroutine(ask(self._reach(*place), commands))
         try:
-            return await introduce(self._reactor, endpoint, commands, left)
+            return await asking.addTimeout(DEADLINE, self._clock)
+        except CancelledError:
+            raise
+        except TimeoutError:
+            raise SentinelError(f"{who} does not answer within {DEADLINE:.0f} s") from None
         except Exception as error:
-            raise _DeadEndError(f"{who}: {describe(error)}") from None
+            raise SentinelError(f"{who} {trouble(error)}") from None
 
 
-def _is_error(reply: object) -> bool:
-    return isinstance(reply, ReplyError)
-
-
-def _place(answer: object) -> Place | None:
-    match answer:
-        case [str(host), str(port)] if host and port.isdecimal() and 1 <= int(port) <= MOST_PORT:
-            return host, int(port)
-    return None
-
-
-def _fail(text: str) -> Place:
-    raise _DeadEndError(text)
-
-
-def _show(place: Place) -> str:
+def _written(place: Place) -> str:
     host, port = place
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
