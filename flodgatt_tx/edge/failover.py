@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from twisted.application.internet import ClientService
+from twisted.application.internet import ClientService, backoffPolicy
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.logger import Logger
 from typing_extensions import override
@@ -70,4 +70,6 @@ def keep_informed(
     if not isinstance(endpoint, SentinelEndpoint):
         return []
     build = partial(NewsProtocol, reactor, settings, endpoint.moved)
-    return [keep_connected(reactor, sentinel, build) for sentinel in endpoint.sentinels()]
+    # One that is down may be so for days, and the others tell the same.
+    delay = backoffPolicy(initialDelay=1.0, maxDelay=30.0)
+    return [keep_connected(reactor, sentinel, build, delay) for sentinel in endpoint.sentinels()]

@@ -216,19 +216,23 @@ def reason(failure: Failure) -> str:
     return str(error) if isinstance(error, RedisError) else type(error).__name__
 
 
+def _soon(failures: int) -> float:
+    """Say how many seconds to wait after so many failures; others wait otherwise."""
+    return min(0.1 * 1.5 ** min(failures, 10), 0.6) * uniform(0.5, 1.5)
+
+
 def keep_connected(
-    reactor: Any, endpoint: IStreamClientEndpoint, build: Callable[[], Any]
+    reactor: Any,
+    endpoint: IStreamClientEndpoint,
+    build: Callable[[], Any],
+    delay: Callable[[int], float] = _soon,
 ) -> ClientService:
     """
     Make the service that holds a connection, and comes back soon if it breaks.
 
-    Between two attempts are 0.9 seconds at most, and less at first.
+    Between two attempts are 0.9 seconds at most, and less at first, unless *delay* says otherwise:
+    the seconds after so many failures.
     """
     factory = Factory.forProtocol(build)
     factory.noisy = False
-    return ClientService(endpoint, factory, retryPolicy=_delay, clock=reactor)
-
-
-def _delay(failures: int) -> float:
-    """Say how many seconds to wait after so many failures; others wait otherwise."""
-    return min(0.1 * 1.5 ** min(failures, 10), 0.6) * uniform(0.5, 1.5)
+    return ClientService(endpoint, factory, retryPolicy=delay, clock=reactor)

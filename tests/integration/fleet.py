@@ -13,6 +13,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import hiredis
+
 from flodgatt_tx.demo import programs
 from flodgatt_tx.demo.processes import free_port
 from tests.certificates import Authority
@@ -145,8 +147,14 @@ class Fleet:
         """Tell whether it is, by what it says itself."""
         return bool(self.ask(node, "ROLE")[0] == "master")
 
+    def answers(self, node: Node) -> bool:
+        """Tell whether it is up."""
+        with contextlib.suppress(OSError, hiredis.HiredisError):
+            return bool(self.ask(node, "PING"))
+        return False
+
     def _is_complete(self) -> bool:
-        with contextlib.suppress(OSError, ConnectionError):
+        with contextlib.suppress(OSError, hiredis.HiredisError):
             return all(self._sees_all(number) for number in range(3))
         return False
 

@@ -110,7 +110,7 @@ class FailoverTests(FailoverTestCase):
         self.fleet.first.kill()
         self.assert_comes_along(self.fleet.second)
         self.fleet.first.start()
-        eventually(lambda: "eady to accept" in self.fleet.first.log[-300:], "the old one is back")
+        eventually(lambda: self.fleet.answers(self.fleet.first), "the old one is back")
         self.rails.redis("CLIENT", "KILL", "TYPE", "pubsub")
         self.rails.redis("CLIENT", "KILL", "USER", "streaming")
         self.assert_heard("3")
@@ -168,6 +168,7 @@ class RightsTests(FleetTestCase):
             ({"REDIS_PASSWORD": "barley"}, f"whom Sentinel names, refuses: WRONGPASS {refused}"),
             ({"REDIS_SENTINEL_MASTER": "theirs"}, "knows no master called theirs"),
             ({"REDIS_USER": "copying", "REDIS_PASSWORD": "mirror"}, "refuses: NOPERM"),
+            ({"REDIS_DB": "1"}, "Redis at the master mine refused us: NOPERM"),
         ):
             status, complaint = self.check(**variables)
             self.assertEqual(1, status)
@@ -205,10 +206,23 @@ class TlsTests(FailoverTestCase):
             "FLODGATT_REDIS_CERT": self.certificate,
             "FLODGATT_REDIS_KEY": self.key,
         }
-        return super().environment(**files, **variables)
+        return super().environment(**{**files, **variables})
 
     def test_crash(self) -> None:
         """The master dies."""
         self.fleet.first.kill()
         self.assert_comes_along(self.fleet.second)
         self.assertEqual((0, ""), self.check())
+
+    def test_stranger(self) -> None:
+        """Sentinels of somebody who is not trusted are not asked."""
+        assert self.authority
+        stranger = Authority(self.authority.path.parent, "stranger")
+        status, complaint = self.check(FLODGATT_REDIS_CA=str(stranger.path))
+        self.assertEqual(1, status)
+        for sentinel in self.fleet.sentinels:
+            self.assertIn(
+                f"the Sentinel 127.0.0.1:{sentinel.port} cannot be reached over TLS:"
+                " its certificate is signed by no authority that is trusted",
+                complaint,
+            )
