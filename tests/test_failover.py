@@ -71,6 +71,7 @@ class NewsTests(NewsTestCase):
             "mine",
             "",
             "mine a b c d",
+            "mine a b c 99999",
             "mine \xff",
         ):
             self.tell(words)

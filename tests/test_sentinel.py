@@ -11,22 +11,26 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import (
     ConnectError,
     ConnectingCancelledError,
+    ConnectionDone,
     ConnectionRefusedError,
     DNSLookupError,
 )
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.testing import AccumulatingProtocol, MemoryReactorClock, StringTransport
 from twisted.logger import capturedLogs, formatEvent
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from typing_extensions import override
 from zope.interface import implementer
 
+from flodgatt_tx.edge.asking import Asking
 from flodgatt_tx.edge.presence import Presence, keep_present
 from flodgatt_tx.edge.pubsub import PubSub, keep_subscribed
 from flodgatt_tx.edge.redis import greeting
 from flodgatt_tx.edge.sentinel import DEADLINE, PAUSE, ROUNDS, SentinelEndpoint, SentinelError
 from flodgatt_tx.edge.tls import UntrustedError
+from flodgatt_tx.edge.trust import TrustError
 from flodgatt_tx.redis_settings import RedisSettings
 from tests.fakes import Heard, MemoryConnection, MemoryRedis
 
@@ -287,6 +291,35 @@ class FailingTests(SentinelTestCase):
             reason,
         )
 
+    def test_hostile(self) -> None:
+        """Whatever a Sentinel says, there is a reason, and no other failure."""
+        long = b"9" * 5000
+        for raw in (
+            b"*2\r\n$1\r\na\r\n$%d\r\n%b\r\n" % (len(long), long),
+            b"*2\r\n$2\r\n\xff\xfe\r\n$1\r\n1\r\n",
+            b"*2\r\n$3\r\na b\r\n$1\r\n1\r\n",
+            b"*1\r\n*1\r\n*0\r\n",
+            b":1\r\n",
+            b"$-1\r\n",
+            b"\x16\x03\x01",
+        ):
+            self.setUp()
+            for sentinel in self.sentinels:
+                sentinel.raw = raw
+            self.places["a b", 1] = Broken(ValueError("invalid hostname: a b"))
+            self.assertIn("Sentinel", self.reason(), raw)
+
+    def test_unreachable_name(self) -> None:
+        """A name that cannot even be tried is told like others."""
+
+        def reach(host: str, port: int) -> Any:
+            if host.startswith("s"):
+                return self.places[host, port]
+            raise TrustError("no name")
+
+        endpoint = SentinelEndpoint(self.clock, self.settings, reach)
+        self.assertIn("does not answer as it should (TrustError)", self.reason(endpoint))
+
     def test_no_master(self) -> None:
         """What is wrong with whom they name is told once."""
         who = "Redis at 10.0.0.1:6379, whom Sentinel names,"
@@ -419,3 +452,41 @@ class FailoverTests(SentinelTestCase):
         self.fail_over()
         self.wait(2)
         self.assert_at_new()
+
+
+class _Builder:
+    """Builds one protocol, and is not told of it."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self.protocol = protocol
+
+    def buildProtocol(self, addr: object) -> Protocol:  # noqa: N802 # Twisted's
+        """See `IProtocolFactory`."""
+        return self.protocol
+
+
+class AskingTests(SynchronousTestCase):
+    """A connection that asks before anything else."""
+
+    def test_hang_up(self) -> None:
+        """It is ended once only: Twisted's TLS fails where there is no connection any more."""
+        for lost in (False, True):
+            asking, transport = Asking([("PING",)]), StringTransport()
+            asking.makeConnection(transport)
+            asking.answered.addErrback(lambda failure: None)
+            if lost:
+                asking.connectionLost(Failure(ConnectionDone()))
+            asking.hang_up()
+            self.assertEqual(not lost, transport.disconnecting)
+
+    def test_hand_over(self) -> None:
+        """Who has it afterwards hears all that comes, and its end."""
+        asking, transport, owner = Asking([("PING",)]), StringTransport(), AccumulatingProtocol()
+        asking.makeConnection(transport)
+        asking.dataReceived(b"+PONG\r\n")
+        self.successResultOf(asking.answered)
+        asking.continue_with(_Builder(owner))
+        asking.dataReceived(b"data")
+        self.assertEqual((b"data", transport), (owner.data, owner.transport))
+        asking.connectionLost(Failure(ConnectionDone()))
+        self.assertTrue(owner.closed)

@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from flodgatt_tx.edge.asking import is_open
 from flodgatt_tx.edge.redis import WatchedProtocol, keep_connected, pack
-from flodgatt_tx.edge.sentinel import Place, SentinelEndpoint, sentinel_greeting
+from flodgatt_tx.edge.sentinel import Place, SentinelEndpoint, place_of, sentinel_greeting
 from flodgatt_tx.redis_settings import RedisSettings
 
 NEWS = "+switch-master"
@@ -34,20 +34,21 @@ class NewsProtocol(WatchedProtocol):
         self, clock: IReactorTime, settings: RedisSettings, moved: Callable[[Place], None]
     ) -> None:
         super().__init__(clock)
-        self._settings = settings
+        self._greeting = sentinel_greeting(settings)
+        self._name = settings.sentinel_master
         self._moved = moved
         self._told = False
 
     @override
     def connectionMade(self) -> None:
         super().connectionMade()
-        self.transport.write(pack([*sentinel_greeting(self._settings), ("SUBSCRIBE", NEWS)]))
+        self.transport.write(pack([*self._greeting, ("SUBSCRIBE", NEWS)]))
 
     @override
     def replyReceived(self, reply: Any) -> None:
         match reply:
             case [b"message", _, bytes(text)]:
-                self._hear(text.decode("utf-8", "replace").split())
+                self._hear(text.split())
             case Exception() if not (self._told or is_open(reply)):
                 # Nothing is ended, for it would be the same the next time.
                 self._told = True
@@ -56,11 +57,11 @@ class NewsProtocol(WatchedProtocol):
                     reason=str(reply).partition(", with args")[0],
                 )
 
-    def _hear(self, words: list[str]) -> None:
+    def _hear(self, words: list[bytes]) -> None:
         match words:
-            case [name, _, _, host, port] if name == self._settings.sentinel_master:
-                if port.isdecimal():
-                    self._moved((host, int(port)))
+            case [name, _, _, host, port] if name.decode("utf-8", "replace") == self._name:
+                if place := place_of(host, port):
+                    self._moved(place)
 
 
 def keep_informed(

@@ -23,6 +23,7 @@ from flodgatt_tx.edge.asking import Asking, ask, trouble
 from flodgatt_tx.edge.redis import Command, greeting, redis_endpoint
 from flodgatt_tx.edge.tls import Reach, reaching
 from flodgatt_tx.redis_settings import RedisSettings
+from flodgatt_tx.service_url import parse_port
 
 Place = tuple[str, int]
 
@@ -162,8 +163,8 @@ class _Search:
         asking = await self._converse(who, sentinel, [*hello, question])
         asking.hang_up()
         match asking.replies[-1]:
-            case [bytes(host), bytes(port)] if port.isdigit():
-                return host.decode("utf-8", "replace"), int(port)
+            case [bytes(host), bytes(port)] if place := place_of(host, port):
+                return place
         raise SentinelError(f"{who} knows no master called {name}")
 
     async def _as_master(self, place: Place) -> Asking:
@@ -177,8 +178,8 @@ class _Search:
         raise SentinelError(f"{who} is no master")
 
     async def _converse(self, who: str, place: Place, commands: Sequence[Command]) -> Asking:
-        asking = Deferred.fromCoroutine(ask(self._reach(*place), commands))
         try:
+            asking = Deferred.fromCoroutine(ask(self._reach(*place), commands))
             return await asking.addTimeout(DEADLINE, self._clock)
         except CancelledError:
             raise
@@ -186,6 +187,14 @@ class _Search:
             raise SentinelError(f"{who} does not answer within {DEADLINE:.0f} s") from None
         except Exception as error:
             raise SentinelError(f"{who} {trouble(error)}") from None
+
+
+def place_of(host: bytes, port: bytes) -> Place | None:
+    """Read the words by which a Sentinel names a place; None if that is nonsense."""
+    try:
+        return host.decode(), parse_port(port.decode())
+    except ValueError:
+        return None
 
 
 def _written(place: Place) -> str:
