@@ -23,7 +23,8 @@ from flodgatt_tx.envelope import Event
 # So many writes take about 3 ms.
 SLICE = 250
 
-_Writes = Iterator[tuple[Reader, list[bytes]]]
+_Run = tuple[list[Event], Sequence[Subscription]]
+_Writes = Iterator[tuple[Reader, bytes]]
 
 
 class Producer(Protocol):
@@ -54,9 +55,10 @@ class Delivery:
         self._clock = clock
         self._metrics = metrics
         self._kill = kill
-        self._batch: list[tuple[list[Event], Sequence[Subscription]]] = []
+        self._batch: list[_Run] = []
         self._unsent: deque[_Writes] = deque()
         self._flushing = False
+        self._sent = dict.fromkeys(TRANSPORTS, 0)
 
     def put(self, event: Event, recipients: Sequence[Subscription]) -> None:
         """Send an event with the next flush; equal neighbours share one list of *recipients*."""
@@ -77,47 +79,54 @@ class Delivery:
         if self._batch:
             batch, self._batch = self._batch, []
             busy = bool(self._unsent)
-            self._unsent.append(iter(self._merge(batch).items()))
+            self._unsent.append(self._writes(*batch[0]) if len(batch) == 1 else self._merged(batch))
             if not busy:
                 self._send()
                 if self._unsent and self.producer:
                     self.producer.pauseProducing()
 
-    def _merge(
-        self, batch: list[tuple[list[Event], Sequence[Subscription]]]
-    ) -> dict[Reader, list[bytes]]:
+    def _writes(self, events: Sequence[Event], recipients: Sequence[Subscription]) -> _Writes:
+        """Say what each recipient is to be written; only when its turn has come."""
+        frames: dict[bytes, bytes] = {}
+        for each in recipients:
+            reader, kind = each.reader, each.kind
+            if reader.ready and each.listening:
+                if kind not in frames:
+                    frames[kind] = b"".join([frame_for(kind, event) for event in events])
+                self._sent[reader.transport] += len(events)
+                yield reader, frames[kind]
+
+    def _merged(self, batch: Sequence[_Run]) -> _Writes:
+        """Say what each recipient of several runs is to be written at once."""
         writes: dict[Reader, list[bytes]] = defaultdict(list)
-        sent = dict.fromkeys(TRANSPORTS, 0)
         for events, recipients in batch:
-            frames: dict[bytes, bytes] = {}
-            for each in recipients:
-                reader, kind = each.reader, each.kind
-                if reader.ready and each.listening:
-                    if kind not in frames:
-                        frames[kind] = b"".join([frame_for(kind, event) for event in events])
-                    writes[reader].append(frames[kind])
-                    sent[reader.transport] += len(events)
-        for transport, count in sent.items():
-            self._metrics.messages_sent.labels(transport).inc(count)
-        return writes
+            for reader, frames in self._writes(events, recipients):
+                writes[reader].append(frames)
+        for reader, joined in writes.items():
+            yield reader, b"".join(joined)
 
     def _send(self) -> None:
         """Send a slice."""
         room = SLICE
         while self._unsent and room:
-            writes = list(islice(self._unsent[0], room))
-            for reader, frames in writes:
+            for reader, frames in islice(self._unsent[0], room):
+                room -= 1
                 if reader.ready and reader.outlet:
                     try:
-                        reader.outlet.send(b"".join(frames))
+                        reader.outlet.send(frames)
                     except Exception:
                         self._log.failure("an event could not be sent")
                         self._kill(reader)
-            if len(writes) < room:
+            if room:
                 self._unsent.popleft()
-            room -= len(writes)
+        self._count()
         if self._unsent:
             self._clock.callLater(0, self._go_on)
+
+    def _count(self) -> None:
+        for transport, count in self._sent.items():
+            self._metrics.messages_sent.labels(transport).inc(count)
+        self._sent = dict.fromkeys(TRANSPORTS, 0)
 
     def _go_on(self) -> None:
         self._send()
