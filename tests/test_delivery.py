@@ -170,6 +170,18 @@ class DeliveryTests(SynchronousTestCase):
         self.assertEqual([], self.writes(listeners[-1]))
         self.assertEqual([], self.clock.getDelayedCalls())
 
+    def test_troubled(self) -> None:
+        """If events cannot be put together, the next ones are all the same."""
+        before, behind = self.listeners(2)
+        nobody: Any = None
+        self.delivery.put(event(1), [before, nobody, behind])
+        self.delivery.flush()
+        self.delivery.put(event(2), [before, behind])
+        self.delivery.flush()
+        self.assertEqual([frames(1), frames(2)], self.writes(before))
+        self.assertEqual([frames(2)], self.writes(behind))
+        self.assertEqual(1, len(self.flushLoggedErrors(AttributeError)))
+
     def test_broken(self) -> None:
         """Who cannot be sent to is killed; the others get it."""
         broken, good = self.listeners(2)

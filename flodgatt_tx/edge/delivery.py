@@ -109,19 +109,26 @@ class Delivery:
         """Send a slice."""
         room = SLICE
         while self._unsent and room:
-            for reader, frames in islice(self._unsent[0], room):
-                room -= 1
-                if reader.ready and reader.outlet:
-                    try:
-                        reader.outlet.send(frames)
-                    except Exception:
-                        self._log.failure("an event could not be sent")
-                        self._kill(reader)
+            try:
+                for reader, frames in islice(self._unsent[0], room):
+                    room -= 1
+                    self._send_to(reader, frames)
+            except Exception:
+                self._log.failure("events could not be put together")
+                room = max(room, 1)  # there is no more of them
             if room:
                 self._unsent.popleft()
         self._count()
         if self._unsent:
             self._clock.callLater(0, self._go_on)
+
+    def _send_to(self, reader: Reader, frames: bytes) -> None:
+        if reader.ready and reader.outlet:
+            try:
+                reader.outlet.send(frames)
+            except Exception:
+                self._log.failure("an event could not be sent")
+                self._kill(reader)
 
     def _count(self) -> None:
         for transport, count in self._sent.items():
