@@ -362,6 +362,7 @@ class StageTestCase(SynchronousTestCase):
         self.assertEqual(0, len(stage.part(Rechecks)))
         self.assertEqual([], [*stage.parts.api.pings, *stage.parts.api.thumps])
         self.assertEqual(0, len(stage.part(Presence).items))
+        self.assertEqual(0, stage.parts.api.backlog.total)
         stage.wait(10)  # for close handshakes that nobody answers
         admission = stage.parts.front.admission
         left = (admission.here, len(admission.addresses), len(admission.accounts))

@@ -134,6 +134,14 @@ class EntranceTests(StageTestCase):
             self.assertTrue(client.closed)
             self.assertNotIn(b"200 OK", client.raw)
 
+    def test_blanks(self) -> None:
+        """However many blanks a header has, it is looked through once; it took 40 seconds."""
+        blanks = b" " * 80_000
+        for said in (b"GET / HTTP/1.1\r\nX-Request-Id:" + blanks + b"!", HEALTH[:-2] + blanks):
+            client = self.stage.connect()
+            client.send(said)
+            self.assertTrue(client.closed)
+
     def test_noise(self) -> None:
         """What is no HTTP is refused."""
         client = self.stage.connect()

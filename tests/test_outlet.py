@@ -323,6 +323,54 @@ class SlowReaderTests(StageTestCase):
         self.assertEqual(0, self.stage.parts.api.backlog.total)
         self.assert_nothing_left()
 
+    def test_closing(self) -> None:
+        """A client that closes, or is closed, while it does not read leaves nothing behind."""
+        for end in ("client", "binary", "shutdown"):
+            socket = self.stage.websocket(f"{API}?access_token=ann&stream=user")
+            transport: Any = socket.wire
+            transport.producer.pauseProducing()
+            self.stage.publish("timeline:1", "delete", "1")
+            outlet = transport.producer
+            if end == "client":
+                socket.protocol.send_close(1000)
+            elif end == "binary":
+                socket.protocol.send_binary(b"x")
+            else:
+                socket.wire.protocol.go_away()
+            self.assertIsNotNone(socket.close_code)
+            outlet.resumeProducing()
+            self.assertEqual([], socket.messages)
+            self.stage.wait(6)
+        self.assert_nothing_left()
+
+    def test_pings(self) -> None:
+        """Who asks without reading the answers gets none."""
+        socket = self.stage.websocket(f"{API}?access_token=ann")
+        transport: Any = socket.wire
+        transport.producer.pauseProducing()
+        before = socket.raw
+        socket.protocol.send_ping(b"1")
+        _ = socket.open
+        self.assertEqual(before, socket.raw)
+        transport.producer.resumeProducing()
+        socket.protocol.send_ping(b"2")
+        _ = socket.open
+        self.assertEqual(before + b"\x8a\x012", socket.raw)
+
+    def test_ending_unread(self) -> None:
+        """A stream that has ended says nothing more, and its connection ends, read or not."""
+        client = self.stage.get(f"{API}/user?access_token=ann")
+        self.patch(client.wire, "loseConnection", lambda: None)
+        self.stage.publish("timeline:system:1", "kill")
+        said = client.raw
+        self.assertTrue(client.ended)
+        self.stage.wait(4)
+        self.assertFalse(client.closed)
+        self.stage.wait(30)
+        self.assertTrue(client.closed)
+        self.assertEqual(said, client.raw)
+        self.assert_nothing_left()
+
     def test_killed(self) -> None:
         """A kill cuts them off: nothing that waits is for them any more."""
         for client in self.both().values():

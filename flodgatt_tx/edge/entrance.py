@@ -28,7 +28,7 @@ _END = b"\r\n\r\n"
 _UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*\bwebsocket\b", re.IGNORECASE)
 _CONNECTION = re.compile(rb"\r\nconnection:[^\r\n]*\bupgrade\b", re.IGNORECASE)
 _FORWARDED = re.compile(rb"\r\nx-forwarded-for:([^\r\n]*)", re.IGNORECASE)
-_REQUEST_ID = re.compile(rb"\r\nx-request-id:[ \t]*([\w-]*)[ \t]*(?:\r\n|$)", re.IGNORECASE)
+_REQUEST_ID = re.compile(rb"\r\nx-request-id:([^\r\n]*)", re.IGNORECASE)
 # Every origin is welcome, also those that Autobahn cannot read, and extensions are declined.
 _IGNORED = re.compile(rb"\r\n(?:origin|sec-websocket-extensions):[^\r\n]*", re.IGNORECASE)
 # What asks how the server is.
@@ -129,7 +129,7 @@ class Entrance(Protocol):
     def _refuse(self, refusal: RefusalError, head: bytes, is_websocket: bool) -> None:
         self._unread = b""
         named = _REQUEST_ID.search(head)
-        name = request_id(named and named[1].decode("latin-1"))
+        name = request_id(named and named[1].decode("latin-1").strip(" \t"))
         bodiless = is_websocket or head.startswith(b"HEAD ")
         transport: Any = self.transport
         transport.write(write_refusal(refusal, name, bodiless))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from typing_extensions import override
@@ -36,6 +37,7 @@ class EventStream(Protocol):
         self._reader = reader
         self._visit = visit
         self._outlet: Outlet | None = None
+        self._ending: IDelayedCall | None = None
 
     @override
     def connectionMade(self) -> None:
@@ -51,6 +53,8 @@ class EventStream(Protocol):
         self._api.subscriber.leave(self._reader)
         self._visit.leave()
         self._outlet = None
+        if self._ending and self._ending.active():
+            self._ending.cancel()
 
     def beat(self) -> None:
         """Send a comment, which clients ignore and proxies do not."""
@@ -63,21 +67,28 @@ class EventStream(Protocol):
 
         What waits for a client that does not read is not for it any more: it is cut off.
         """
-        if self._outlet and self._outlet.blocked:
+        if not self._outlet or self._outlet.blocked:
             self._reader.ready = False
             self._abort()
         else:
             self.go_away()
 
     def go_away(self) -> None:
-        """End the stream, and with it the connection; the client comes back by itself."""
+        """
+        End the stream, and with it the connection; the client comes back by itself.
+
+        One that does not read so much as that is cut off.
+        """
         self._reader.ready = False
-        transport: Any = self.transport
-        if self._outlet:
-            self._outlet.close()
-        if self._chunked:
-            transport.write(LAST_CHUNK)
-        transport.loseConnection()
+        self._api.thumps.discard(self)
+        outlet, self._outlet = self._outlet, None
+        if outlet:
+            outlet.close()
+            transport: Any = self.transport
+            if self._chunked:
+                transport.write(LAST_CHUNK)
+            transport.loseConnection()
+            self._ending = self._api.clock.callLater(CLOSE_TIMEOUT, self._abort)
 
     @property
     def _chunked(self) -> bool:
@@ -86,7 +97,6 @@ class EventStream(Protocol):
     def _overflow(self) -> None:
         self._api.metrics.slow_readers.labels(EVENTSOURCE).inc()
         self.go_away()
-        self._api.clock.callLater(CLOSE_TIMEOUT, self._abort)
 
     def _abort(self) -> None:
         transport: Any = self.transport

@@ -155,10 +155,11 @@ class CommandProtocol(WatchedProtocol):
     @override
     def connectionLost(self, why: Failure) -> None:
         super().connectionLost(why)
+        # First, or what is under way would look refused.
+        self._lost_now()
         runs, self._runs = self._runs, deque()
         for run in runs:
             run.done.errback(why)
-        self._lost_now()
 
     @override
     def send_ping(self) -> None:

@@ -100,6 +100,8 @@ def make_parts(
     broadcast.delivery.producer = pubsub
     presence = Presence(reactor, redis)
     metrics.watch("redis_subscriptions", "Channels subscribed in Redis", pubsub.__len__)
+    backlog = Backlog(limits.unsent, limits.unsent_total)
+    metrics.watch("unsent_bytes", "Bytes that wait for clients", lambda: backlog.total)
     api = Api(
         clock=reactor,
         login=Login(mastodon, reactor),
@@ -110,7 +112,7 @@ def make_parts(
         readiness=readiness,
         pings=Heartbeat(PING_PERIOD, reactor),
         thumps=Heartbeat(THUMP_PERIOD, reactor),
-        backlog=Backlog(limits.unsent, limits.unsent_total),
+        backlog=backlog,
     )
     site = StreamingSite(StreamingApi(api), limits, reactor)
     front = EntranceFactory(reactor, site, StreamingSocketFactory(api), admission)

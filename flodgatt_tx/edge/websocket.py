@@ -171,6 +171,12 @@ class StreamingSocket(WebSocketServerProtocol):
             self._unsubscribe(self._reader, command.kind, command.parameters)
 
     @override
+    def onPing(self, payload: bytes) -> None:
+        # Who asks without reading the answers gets none.
+        if self._outlet and not self._outlet.blocked:
+            super().onPing(payload)
+
+    @override
     def onPong(self, payload: bytes) -> None:
         self._alive = True
 
@@ -180,6 +186,7 @@ class StreamingSocket(WebSocketServerProtocol):
             pending.cancel()
         self._api.pings.discard(self)
         reader, self._reader = self._reader, None
+        self._discard()
         self._outlet = None
         if reader:
             self._api.subscriber.leave(reader)
@@ -198,8 +205,13 @@ class StreamingSocket(WebSocketServerProtocol):
         # Nothing may follow a close frame, whoever was the first to close.
         if self._reader:
             self._reader.ready = False
+        self._discard()
         # The client's own code is answered, but not its words.
         super().sendCloseFrame(code, None if isReply else reasonUtf8, isReply)
+
+    def _discard(self) -> None:
+        if self._outlet:
+            self._outlet.discard()
 
     def _send(self, frame: bytes) -> None:
         if self._outlet:
