@@ -145,7 +145,10 @@ class Fleet:
 
     def is_master(self, node: Node) -> bool:
         """Tell whether it is, by what it says itself."""
-        return bool(self.ask(node, "ROLE")[0] == "master")
+        # Sentinel ends all connections to whom it has just made the master.
+        with contextlib.suppress(OSError):
+            return bool(self.ask(node, "ROLE")[0] == "master")
+        return False
 
     def answers(self, node: Node) -> bool:
         """Tell whether it is up."""
