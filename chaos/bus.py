@@ -83,6 +83,7 @@ async def subscribed(bus: Bus, channels: list[str]) -> None:
     seen = 0
     while seen < 2:  # what has died may still be counted when Redis has just woken up
         listed = (await bus("CLIENT", "LIST", "TYPE", "pubsub")).splitlines()
+        listed = [line for line in listed if " name=sentinel-" not in line]
         counts = (await bus("PUBSUB", "NUMSUB", *channels))[1::2]
         seen = seen + 1 if len(listed) == 1 and all(counts) else 0
         await asyncio.sleep(0.01)

@@ -8,7 +8,7 @@ import asyncio
 import os
 import signal
 
-from chaos.bus import HOST
+from chaos.bus import HOST, Bus
 from chaos.plan import Plan
 from chaos.population import seats
 from chaos.redis_faults import Fault, suffer
@@ -79,6 +79,20 @@ class _Takeovers:
         port = await self._sentinels.master()
         await self._sentinels.fail_over()
         await self._another_than(port)
+        # Until the old one knows, whoever publishes and whoever listens stays there.
+        await within(PATIENCE, self._demoted(port))
+
+    async def _demoted(self, port: int) -> None:
+        role = "master"
+        while role == "master":
+            await asyncio.sleep(0.01)
+            bus = await Bus.connect(port)
+            try:
+                role = (await bus("ROLE"))[0]
+            except OSError:
+                pass  # it hangs up just then
+            finally:
+                bus.close()
 
     async def _another_than(self, port: int) -> None:
         async def change() -> None:

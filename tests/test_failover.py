@@ -47,8 +47,9 @@ class NewsTests(NewsTestCase):
     """What is done about them."""
 
     def test_moved(self) -> None:
-        """The connection to the old master is given up, though that one has not noticed yet."""
+        """The connection to an old master that does not answer is given up at once."""
         self.connect()
+        self.old.hung = {"PING"}
         self.assertEqual({"key"}, set(self.old.keys))
         self.new.role = "master"
         for sentinel in self.sentinels:
@@ -62,6 +63,20 @@ class NewsTests(NewsTestCase):
         self.wait(2)
         self.assertEqual([["ROLE"], ["PING"]], self.new.commands[:2])
         self.assertEqual(1, self.new.commands.count(["ROLE"]))
+
+    def test_replaced(self) -> None:
+        """That to one that answers is kept until it hangs up: Rails publishes there until then."""
+        self.connect()
+        self.new.role = "master"
+        for sentinel in self.sentinels:
+            sentinel.master = ("10.0.0.2", 6379)
+        for number in range(2):
+            self.tell("mine 10.0.0.1 6379 10.0.0.2 6379", number)
+        self.wait(5)
+        self.assertEqual((1, 0), (len(self.old.connections), len(self.new.connections)))
+        self.old.cut()
+        self.wait(2)
+        self.assertEqual((0, 1), (len(self.old.connections), len(self.new.connections)))
 
     def test_somebody_else(self) -> None:
         """Other masters, and nonsense, do not matter."""

@@ -97,6 +97,11 @@ class Asking(Protocol):
         owner.makeConnection(self.transport)
         return owner
 
+    def doubt(self) -> None:
+        """Let whoever has the connection now find out whether it is still good."""
+        if self._owner and not self._lost:
+            self._owner.doubt()
+
     def hang_up(self) -> None:
         """End the connection, whoever has it now."""
         # Twisted's TLS cannot be told so when it is over.

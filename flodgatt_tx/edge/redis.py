@@ -17,7 +17,7 @@ from hiredis import pack_command
 from twisted.application.internet import ClientService
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import UNIXClientEndpoint
-from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import IDelayedCall, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -31,6 +31,7 @@ from flodgatt_tx.redis_settings import RedisSettings
 Command = tuple[str | bytes | int, ...]
 
 PING_PERIOD = 10  # seconds
+DOUBT = 1  # second, for an answer where we have reason to expect none
 
 
 def redis_endpoint(
@@ -77,6 +78,7 @@ class WatchedProtocol(RedisProtocol):
         super().__init__(charset=None, convertNumbers=False)
         self._silent = False
         self._paused = False
+        self._doubting: IDelayedCall | None = None
         self._clock = clock
         self.last_sign: float = clock.seconds()
         self._watching = LoopingCall(self._watch)
@@ -100,6 +102,8 @@ class WatchedProtocol(RedisProtocol):
     @override
     def connectionLost(self, why: Failure) -> None:
         self._watching.stop()
+        if self._doubting and self._doubting.active():
+            self._doubting.cancel()
         if problem := tls_problem(why.value):
             self._log.error("TLS with {peer} has failed: {why}", peer=self.peer, why=problem)
         super().connectionLost(why)
@@ -107,6 +111,13 @@ class WatchedProtocol(RedisProtocol):
     def send_ping(self) -> None:
         """Ask for a sign of life."""
         self.transport.write(pack([("PING",)]))
+
+    def doubt(self) -> None:
+        """Give the connection up unless there is a sign of life within a moment."""
+        if self._doubting is None or not self._doubting.active():
+            self._silent = True
+            self.send_ping()
+            self._doubting = self._clock.callLater(DOUBT, self._watch)
 
     def pause(self) -> None:
         """Read no more for now; silence means nothing while nobody listens."""

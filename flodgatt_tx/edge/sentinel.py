@@ -98,8 +98,8 @@ class SentinelEndpoint:
         """Take note that a Sentinel has just told of another master."""
         for connection, place in list(self._connections.items()):
             if place != master:
-                # The old one may not know of its end yet; who is connected there asks anew.
-                connection.hang_up()
+                # If it answers it was replaced by hand: Rails stays there, too, until it hangs up.
+                connection.doubt()
 
 
 class _Search:

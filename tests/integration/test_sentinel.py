@@ -117,9 +117,15 @@ class FailoverTests(FailoverTestCase):
         self.assertEqual([], self.fleet.ask(self.fleet.first, "PUBSUB", "CHANNELS", "timeline:*"))
 
     def test_by_hand(self) -> None:
-        """It is replaced, and is to be a replica; nobody waits until it knows."""
+        """It is replaced; everybody stays there until it hangs up, and is served meanwhile."""
         self.fleet.ask_sentinel("failover", "mine")
-        self.assert_comes_along(self.fleet.second)
+        eventually(lambda: self.fleet.is_master(self.fleet.second), "another one", PROMOTED)
+        self.assert_heard("2")
+        eventually(lambda: not self.fleet.is_master(self.fleet.first), "it knows", 30)
+        self.rails.redis.close()
+        self.rails.redis = self.fleet.connect(self.fleet.second)
+        self.assert_heard("3")
+        self.daemon.is_well()
 
     def test_hangs(self) -> None:
         """It hangs, and keeps its connections."""
