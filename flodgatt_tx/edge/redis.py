@@ -31,7 +31,7 @@ from flodgatt_tx.redis_settings import RedisSettings
 Command = tuple[str | bytes | int, ...]
 
 PING_PERIOD = 10  # seconds
-DOUBT = 1  # second, for an answer where we have reason to expect none
+DOUBT = 0.5  # seconds, for an answer where we have reason to expect none
 
 
 def redis_endpoint(
