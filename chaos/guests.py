@@ -28,7 +28,9 @@ class Guest:
         self.websocket = websocket
 
     def leave(self, how: str) -> None:
-        """Leave: `politely`, by a `reset`, or by hanging up."""
+        """Leave: `politely`, by a `reset`, or by hanging up, unless one was sent away before."""
+        if self.writer.is_closing():
+            return
         if how == "politely" and self.websocket:
             self.writer.write(GOODBYE)
         if how == "reset":
