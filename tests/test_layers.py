@@ -69,7 +69,7 @@ FLOORS = (
                 "awaiting",
                 "garbage",
             },
-            *{"dependency", "systemd"},
+            *{"dependency", "systemd", "reports"},
         }
     ),
 )

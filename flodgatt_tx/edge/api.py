@@ -19,6 +19,7 @@ from flodgatt_tx.edge.login import Login
 from flodgatt_tx.edge.metrics import Metrics
 from flodgatt_tx.edge.outlet import Backlog
 from flodgatt_tx.edge.readiness import Readiness
+from flodgatt_tx.edge.reports import Reports
 from flodgatt_tx.edge.subscribing import Subscriber
 from flodgatt_tx.errors import UNEXPECTED, RefusalError, UnauthorizedError
 from flodgatt_tx.streams import PREFIX, kind_of_path
@@ -36,7 +37,7 @@ class Api:
     The middle of the server, as its two doors see it.
 
     *pings* and *thumps* are the heartbeats of WebSockets and of SSE; *backlog* counts what waits
-    for clients.
+    for clients; *reports* is what this and the server's other processes say of themselves.
     """
 
     clock: Any
@@ -47,6 +48,7 @@ class Api:
     pings: Heartbeat
     thumps: Heartbeat
     backlog: Backlog
+    reports: Reports
 
     async def log_in(self, token: str, visit: Visit) -> Viewer:
         """

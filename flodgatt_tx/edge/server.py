@@ -37,6 +37,7 @@ from flodgatt_tx.edge.readers import Reader
 from flodgatt_tx.edge.readiness import Readiness
 from flodgatt_tx.edge.rechecks import Rechecks
 from flodgatt_tx.edge.redis import Command, greeting
+from flodgatt_tx.edge.reports import Reports
 from flodgatt_tx.edge.sentinel import way_to_redis
 from flodgatt_tx.edge.shutdown import Shutdown
 from flodgatt_tx.edge.subscribing import Subscriber
@@ -113,6 +114,7 @@ def make_parts(
         pings=Heartbeat(PING_PERIOD, reactor),
         thumps=Heartbeat(THUMP_PERIOD, reactor),
         backlog=backlog,
+        reports=Reports(),
     )
     site = StreamingSite(StreamingApi(api), limits, reactor)
     front = EntranceFactory(reactor, site, StreamingSocketFactory(api), admission)
