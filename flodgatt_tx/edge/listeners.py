@@ -30,6 +30,8 @@ from typing_extensions import override
 # Clients all return in one second when a site restarts; Twisted's default of 50 would refuse them.
 BACKLOG = 4096
 SOCKET_MODE = 0o666  # nginx runs as somebody else
+# Mastodon's own tests and other tools wait for this line.
+ANNOUNCEMENT = "Streaming API now listening on {address}"
 
 
 def endpoints(
@@ -61,7 +63,8 @@ class Listeners(Service):
     """
     Listens for as long as the service runs, from before privileges are shed.
 
-    *fail* is called with a message if an address cannot be had; it must not return.
+    *fail* is called with a message if an address cannot be had; it must not return. Each address
+    is announced in the log, in the words of *announcement*.
     """
 
     _log = Logger()
@@ -72,7 +75,9 @@ class Listeners(Service):
         places: Sequence[tuple[str, IStreamServerEndpoint]],
         factory: ServerFactory,
         fail: Callable[[str], NoReturn],
+        announcement: str = ANNOUNCEMENT,
     ) -> None:
+        self._announcement = announcement
         self._reactor = reactor
         self._places = places
         self._factory = factory
@@ -82,8 +87,8 @@ class Listeners(Service):
     @override
     def privilegedStartService(self) -> None:
         for name, endpoint in self._places:
-            if isinstance(endpoint, UNIXServerEndpoint):
-                self._make_way(name)
+            if isinstance(endpoint, UNIXServerEndpoint) and (problem := make_way(name)):
+                self._fail(f"cannot listen on {name}: {problem}")
             refused: list[Failure] = []
             endpoint.listen(self._factory).addCallbacks(self._listening, refused.append)
             # Not in a callback: a Deferred would keep to itself what ends the process.
@@ -112,29 +117,33 @@ class Listeners(Service):
         self._reactor.callWhenRunning(self._announce, describe(port.getHost()))
 
     def _announce(self, address: str) -> None:
-        # Mastodon's own tests and other tools wait for this line.
-        self._log.info("Streaming API now listening on {address}", address=address)
+        self._log.info(self._announcement, address=address)
 
     def _not_listening(self, failure: Failure, name: str) -> None:
         reason = getattr(failure.value, "socketError", failure.value)
         self._fail(f"cannot listen on {name}: {getattr(reason, 'strerror', None) or reason}")
 
-    def _make_way(self, path: str) -> None:
-        """Remove the socket of a server that is gone; leave that of one that is not."""
-        try:
-            if not stat.S_ISSOCK(os.stat(path).st_mode):
-                self._fail(f"cannot listen on {path}: it is there, and it is no socket")
-        except FileNotFoundError:
-            return
-        with socket.socket(socket.AF_UNIX) as probe:
-            probe.setblocking(False)
-            answer = probe.connect_ex(path)
-        if answer == errno.ECONNREFUSED:
-            os.unlink(path)
-        elif answer in (0, errno.EAGAIN):
-            self._fail(f"cannot listen on {path}: another server listens there")
-        else:
-            self._fail(f"cannot listen on {path}: {os.strerror(answer)}")
+
+def make_way(path: str) -> str | None:
+    """
+    Remove the UNIX socket of a server that is gone.
+
+    What must not be removed stays, and the answer says why it is in the way.
+    """
+    try:
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            return "it is there, and it is no socket"
+    except FileNotFoundError:
+        return None
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        answer = probe.connect_ex(path)
+    if answer == errno.ECONNREFUSED:
+        os.unlink(path)
+        return None
+    if answer in (0, errno.EAGAIN):
+        return "another server listens there"
+    return os.strerror(answer)
 
 
 def describe(address: Any) -> str:

@@ -39,7 +39,7 @@ from flodgatt_tx.edge.rechecks import Rechecks
 from flodgatt_tx.edge.redis import Command, greeting
 from flodgatt_tx.edge.reports import Reports
 from flodgatt_tx.edge.sentinel import way_to_redis
-from flodgatt_tx.edge.shutdown import Shutdown
+from flodgatt_tx.edge.shutdown import SIGNALS, Shutdown
 from flodgatt_tx.edge.subscribing import Subscriber
 from flodgatt_tx.edge.systemd import Notifier
 from flodgatt_tx.edge.trust import with_authorities
@@ -123,14 +123,29 @@ def make_parts(
     return Parts(metrics, pubsub, presence, api, front, rechecks.items, timed)
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """
+    One whole server: the services that run it, in the order in which they start.
+
+    Its *listeners*, which come after the others, let clients in.
+    """
+
+    services: Sequence[IService]
+    listeners: Listeners
+    shutdown: Shutdown
+    api: Api
+
+
 def make_server(
     reactor: Any,
     settings: Settings,
     places: Sequence[tuple[str, IStreamServerEndpoint]],
     fail: Callable[[str], NoReturn],
-) -> list[IService]:
+    signals: Sequence[int] = SIGNALS,
+) -> Server:
     """
-    Make the services of one server, in the order in which they start.
+    Make one server, which goes down by any of the *signals*.
 
     *fail* is called, with a message, if one of the *places* to listen cannot be had.
 
@@ -162,10 +177,11 @@ def make_server(
         listeners.stop_listening()
         return parts.api.login.close()
 
-    shutdown = Shutdown(reactor, close, parts.readers, settings.drain_seconds)
+    shutdown = Shutdown(reactor, close, parts.readers, settings.drain_seconds, signals)
     # Who reads that it listens may send a signal at once.
     garbage = Garbage(reactor, parts.readers)
-    return [pool, redis, *parts.timed, garbage, shutdown, listeners, notifier]
+    services = [pool, redis, *parts.timed, garbage, shutdown, notifier]
+    return Server(services, listeners, shutdown, parts.api)
 
 
 def _status(parts: Parts) -> str:

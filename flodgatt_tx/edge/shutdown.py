@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from math import ceil
 from typing import Any
 
@@ -24,12 +24,12 @@ PACE = 100  # readers that leave in a second, at least
 PATIENCE = 1.5  # seconds for the last of them to take their leave
 LINGER = 0.2  # seconds for last words to reach the network
 TICK = 0.05  # seconds
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Shutdown(Service):
     """
-    Watches for signals while the reactor runs.
+    Watches for *signals* while the reactor runs.
 
     *close* lets nobody in any more, and says how many it has refused by that. Then the *readers*
     are sent away, spread over *seconds* so that they do not all return in the same one.
@@ -43,12 +43,14 @@ class Shutdown(Service):
         close: Callable[[], int],
         readers: Iterable[Reader],
         seconds: float,
+        signals: Sequence[int] = SIGNALS,
         end_at_once: Callable[[int], object] = os._exit,
     ) -> None:
         self._reactor = reactor
         self._close = close
         self._readers = readers
         self._seconds = seconds
+        self._signals = signals
         self._end_at_once = end_at_once
         self._started: float | None = None
         self._said = float("-inf")
@@ -64,9 +66,14 @@ class Shutdown(Service):
         # The reactor puts its own handlers in place when it begins to run.
         self._reactor.callWhenRunning(self._watch)
 
+    @property
+    def begun(self) -> bool:
+        """Whether the server goes down."""
+        return self._started is not None
+
     def begin(self) -> None:
         """Go down in order; a second call ends the process."""
-        if self._started is not None:
+        if self.begun:
             self._end_at_once(1)
             return
         self._started = self._reactor.seconds()
@@ -116,5 +123,5 @@ class Shutdown(Service):
             self._log.failure("a client could not be sent away")
 
     def _watch(self) -> None:
-        for number in _SIGNALS:
+        for number in self._signals:
             signal.signal(number, lambda *_: self._reactor.callFromThread(self.begin))

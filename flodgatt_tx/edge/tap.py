@@ -5,7 +5,7 @@ What `twistd flodgatt` runs.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -51,11 +51,12 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
     settings = _within(settings, files)
     places = _places(reactor, settings)
     try:
-        services = make_server(reactor, settings, places, _failing(twistd))
+        server = make_server(reactor, settings, places, _failing(twistd))
     except TrustError as error:
         _refuse(str(error))
+    services = [*server.services, server.listeners]
     if site:
-        services += _demo_services(reactor, site, services)
+        services += _demo_services(reactor, site, server.listeners)
     for child in services:
         child.setServiceParent(service)
     reactor.callWhenRunning(_announce, settings, files)
@@ -136,14 +137,12 @@ def _open_demo(options: Options) -> Any:
     return site
 
 
-def _demo_services(reactor: Any, site: Any, services: Sequence[IService]) -> list[IService]:
+def _demo_services(reactor: Any, site: Any, listeners: Listeners) -> list[IService]:
     from flodgatt_tx.demo.site import publisher, welcome
 
     def greet() -> None:
-        for listeners in services:
-            if isinstance(listeners, Listeners):
-                # Not to `sys.stdout`, which twistd has made part of the log.
-                print(welcome(listeners.addresses()[0]), file=sys.__stdout__, flush=True)
+        # Not to `sys.stdout`, which twistd has made part of the log.
+        print(welcome(listeners.addresses()[0]), file=sys.__stdout__, flush=True)
 
     reactor.callWhenRunning(greet)
     return [publisher(site, reactor)]
