@@ -1,0 +1,169 @@
+"""
+A worker, seen from inside: one whole server in a process of its own, steered by its parent.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NoReturn
+
+import orjson
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.internet.protocol import Factory
+from twisted.internet.task import LoopingCall
+from twisted.logger import globalLogBeginner
+
+from flodgatt_tx.edge.inheriting import InheritingReactor
+from flodgatt_tx.edge.listeners import endpoints
+from flodgatt_tx.edge.logs import make_observer
+from flodgatt_tx.edge.process import raise_file_limit
+from flodgatt_tx.edge.server import Server, make_server
+from flodgatt_tx.edge.trust import TrustError
+from flodgatt_tx.settings import Settings
+from flodgatt_tx.workers.channel import Channel
+from flodgatt_tx.workers.errand import Errand
+
+CHANNEL = 0  # the descriptor
+FAILED = 3  # exit status, when the reason was told
+LOOK = 0.1  # seconds between two looks for Redis and PostgreSQL
+
+
+class Worker:
+    """One server, its *errand* and its way to the parent."""
+
+    def __init__(self, reactor: Any, errand: Errand) -> None:
+        self._reactor = reactor
+        self._errand = errand
+        self._channel = Channel(reactor, self._obey, self._answer, self._part)
+        self._parted: Deferred[None] = Deferred()
+        self._server: Server | None = None
+        self._root = MultiService()
+        self._looking = LoopingCall(self._look)
+        self._looking.clock = reactor
+
+    def start(self, descriptor: int = CHANNEL) -> None:
+        """Begin to serve, or tell the parent why not."""
+        factory = Factory.forProtocol(lambda: self._channel)  # type: ignore[arg-type] # makes one
+        self._reactor.adoptStreamConnection(descriptor, socket.AF_UNIX, factory)
+        try:
+            self._server = make_server(
+                self._reactor, *self._settled(), fail=self._fail, signals=()
+            )
+        except TrustError as error:
+            self._fail(str(error))
+        self._server.api.reports.ask_all = self._ask_all
+        self._watch_signals()
+        for service in self._server.services:
+            service.setServiceParent(self._root)
+        self._reactor.addSystemEventTrigger("before", "shutdown", self._root.stopService)
+        self._reactor.addSystemEventTrigger("during", "shutdown", self._leave)
+        self._root.privilegedStartService()
+        self._root.startService()
+        self._reactor.callWhenRunning(self._looking.start, LOOK)
+
+    def _settled(self) -> tuple[Settings, Sequence[tuple[str, IStreamServerEndpoint]]]:
+        settings = self._errand.settings()
+        limits = settings.limits.within(raise_file_limit(), settings.database.pool)
+        settings = replace(settings, limits=limits)
+        return settings, [self._place(settings, *door) for door in self._errand.doors]
+
+    def _place(
+        self, settings: Settings, index: int, descriptor: int | None
+    ) -> tuple[str, IStreamServerEndpoint]:
+        reactor = InheritingReactor(self._reactor, descriptor)
+        return endpoints(
+            reactor, settings.listen, settings.socket, settings.bind, settings.port
+        )[index]
+
+    def _look(self) -> None:
+        """Let clients in, as soon as that is wise."""
+        assert self._server
+        if self._errand.cautious and not self._server.api.readiness.ready:
+            return
+        self._looking.stop()
+        listeners = self._server.listeners
+        listeners.privilegedStartService()
+        listeners.setServiceParent(self._root)
+        self._channel.tell("listening")
+
+    def _obey(self, message: Mapping[str, Any]) -> None:
+        if message["kind"] == "drain":
+            self._go_down()
+
+    def _answer(self, question: str) -> Deferred[Any]:
+        assert self._server
+        return maybeDeferred(self._server.api.reports.own, question)
+
+    def _ask_all(self, question: str) -> Deferred[Mapping[str, Any]]:
+        return self._channel.ask(question)
+
+    def _go_down(self) -> None:
+        """Leave in order."""
+        if self._looking.running:
+            self._looking.stop()
+        if self._server and not self._server.shutdown.begun:
+            self._server.shutdown.begin()
+
+    def _leave(self) -> Deferred[None]:
+        """Hand in the last numbers."""
+        assert self._server
+        self._channel.tell("last", metrics=self._server.api.reports.own("metrics"))
+        self._channel.transport.loseConnection()
+        return self._parted
+
+    def _part(self) -> None:
+        """Go down, if nobody is there any more who could say so."""
+        self._parted.callback(None)
+        self._go_down()
+
+    def _watch_signals(self) -> None:
+        def watch() -> None:
+            # Ctrl-C reaches the whole family, and the parent will say what to do.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            signal.signal(
+                signal.SIGTERM, lambda *_: self._reactor.callFromThread(self._go_down)
+            )
+
+        self._reactor.callWhenRunning(watch)
+
+    def _fail(self, message: str) -> NoReturn:
+        """Tell the parent what is wrong, and end."""
+        text = orjson.dumps({"kind": "failed", "reason": message})
+        with socket.socket(fileno=CHANNEL) as channel:
+            channel.sendall(struct.pack("!I", len(text)) + text)
+        sys.stdout.flush()
+        os._exit(FAILED)
+
+
+def main() -> None:
+    """Read the errand, and serve until told to leave."""
+    with socket.socket(fileno=socket.dup(CHANNEL)) as channel:
+        (length,) = struct.unpack("!I", _read(channel, 4))
+        errand = Errand.from_json(orjson.loads(_read(channel, length)))
+        channel.setblocking(False)
+    settings = errand.settings()
+    observer = make_observer(settings.log_level, sys.stdout)
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
+    from twisted.internet import reactor
+
+    Worker(reactor, errand).start()
+    reactor.run()
+
+
+def _read(channel: socket.socket, length: int) -> bytes:
+    data = b""
+    while len(data) < length:
+        more = channel.recv(length - len(data))
+        if not more:
+            raise SystemExit(FAILED)
+        data += more
+    return data
