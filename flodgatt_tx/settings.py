@@ -20,6 +20,7 @@ from flodgatt_tx.trusted_proxies import Network
 from flodgatt_tx.variables import VARIABLES, Variable
 
 __all__ = [
+    "AUTO",
     "DEFAULT",
     "LOG_LEVELS",
     "OPTION",
@@ -35,6 +36,8 @@ __all__ = [
 
 _MOST_AGE = 3600  # seconds
 _MOST_DRAIN = 3600  # seconds
+_MOST_WORKERS = 256
+AUTO = 0  # workers: one for each core
 LOG_LEVELS = ("trace", "debug", "info", "warn", "error", "fatal", "silent")
 
 
@@ -44,7 +47,8 @@ class Settings:
     Everything that can be set.
 
     Where to listen: *listen* (Twisted's endpoint descriptions) if there are any, else the UNIX
-    *socket*, else *bind* and *port*; an empty *bind* stands for all addresses.
+    *socket*, else *bind* and *port*; an empty *bind* stands for all addresses. Without *workers*
+    one process does it all.
     """
 
     environment: str
@@ -58,6 +62,7 @@ class Settings:
     redis: RedisSettings
     extra_ca_certs: str | None
     domain_blocks_age: int
+    workers: int | None
     drain_seconds: int
     limits: Limits
     effective: Mapping[str, tuple[str, str]]
@@ -95,6 +100,7 @@ def load(
         domain_blocks_age=lookup.number(
             "FLODGATT_DOMAIN_BLOCKS_AGE", default=30, least=1, most=_MOST_AGE
         ),
+        workers=_workers(lookup),
         drain_seconds=lookup.number("FLODGATT_DRAIN_SECONDS", default=8, least=1, most=_MOST_DRAIN),
         limits=limits.read(lookup),
         effective=lookup.effective,
@@ -132,6 +138,14 @@ def _place(lookup: Lookup) -> tuple[str | None, str, int]:
     # Brackets, because the web server of Mastodon wants them around IPv6 addresses.
     bind = unbracketed(lookup.text("BIND", default="127.0.0.1", blank=True))
     return None, bind, lookup.number("PORT", default=4000, most=MOST_PORT)
+
+
+def _workers(lookup: Lookup) -> int | None:
+    if not lookup.text("FLODGATT_WORKERS"):
+        return None
+    if lookup.text("FLODGATT_WORKERS").lower() == "auto":
+        return AUTO
+    return lookup.number("FLODGATT_WORKERS", default=1, least=1, most=_MOST_WORKERS)
 
 
 def _log_level(lookup: Lookup, environment: str) -> str:

@@ -29,13 +29,14 @@ def family(name: str, kind: str, description: str, value: float) -> Family:
 
 def total(families: Families, name: str) -> float:
     """Add up all samples with a *name*."""
-    return sum(
+    values: list[float] = [
         value for each in families for sample, _, value in each[3] if sample == name
-    )
+    ]
+    return sum(values)
 
 
 def keep(gone: Families, families: Families) -> Families:
-    """Add to the numbers of those who are *gone* what one more has counted; its gauges go with it."""
+    """Add what one more has counted to those who are *gone*; its gauges go with it."""
     counted = [each for each in families if each[1] in _COUNTING and not _is_per_worker(each)]
     return merge({"": gone, " ": counted})
 
@@ -44,8 +45,10 @@ def merge(answers: Mapping[str, Families]) -> Families:
     """
     Make one of the families of several processes, by the names of those.
 
-    Numbers are added up; those named `…_max` give the largest; those that say something of one process,
-    and `…_info`, get a label with its name instead.
+    A process that is alone has an empty name.
+
+    Numbers are added up; those named `…_max` give the largest; those that say something of one
+    process, and `…_info`, get a label with its name instead.
     """
     merged: dict[str, tuple[Family, dict[tuple[Any, ...], Sample]]] = {}
     for worker, families in answers.items():
@@ -69,9 +72,12 @@ def _add(found: dict[tuple[Any, ...], Sample], sample: Sample) -> None:
 
 
 def _labelled(sample: Sample, worker: str) -> Sample:
+    if not worker:
+        return sample
     name, labels, value = sample
     return [name, {**labels, LABEL: worker}, value]
 
 
 def _is_per_worker(each: Family) -> bool:
-    return each[1] == "info" or each[0].startswith(_PER_WORKER) or each[0].endswith("_info")
+    name: str = each[0]
+    return each[1] == "info" or name.startswith(_PER_WORKER) or name.endswith("_info")

@@ -55,6 +55,11 @@ VARIABLES = (
         "30",
     ),
     Variable(
+        "FLODGATT_WORKERS",
+        "workers",
+        "processes that serve, or auto for one on each core; unset, this process serves itself",
+    ),
+    Variable(
         "FLODGATT_DRAIN_SECONDS",
         "drain-seconds",
         "seconds over which clients are sent away when the server goes down",

@@ -69,7 +69,7 @@ FLOORS = (
                 "awaiting",
                 "garbage",
             },
-            *{"dependency", "systemd", "reports"},
+            *{"dependency", "systemd", "reports", "inheriting"},
         }
     ),
 )

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from flodgatt_tx.edge.metrics import Metrics
+from flodgatt_tx.edge.metrics import Metrics, render
 from flodgatt_tx.streams import KINDS
 
 
@@ -19,7 +19,7 @@ class MetricsTests(SynchronousTestCase):
 
     def lines(self) -> list[str]:
         """What Prometheus reads."""
-        return self.metrics.render().decode().splitlines()
+        return render({"": self.metrics.families()}).decode().splitlines()
 
     def test_names(self) -> None:
         """Dashboards for Mastodon's server find what they know, under its types."""
@@ -58,4 +58,4 @@ class MetricsTests(SynchronousTestCase):
     def test_several(self) -> None:
         """Two servers in one process do not share their numbers."""
         self.metrics.messages_received.inc()
-        self.assertIn(b"redis_messages_received_total 0.0", Metrics().render())
+        self.assertIn(b"redis_messages_received_total 0.0", render({"": Metrics().families()}))

@@ -118,7 +118,8 @@ class OptionsTests(SynchronousTestCase):
         options = self.parsed("--demo", "--port=1", DATABASE_URL="nonsense")
         self.assertFalse(hasattr(options, "settings"))
         self.assertRaises(UsageError, options.load)
-        settings = options.load(Layer("demo", {"DATABASE_URL": "postgres://h/demo"}))
+        options.extra = Layer("demo", {"DATABASE_URL": "postgres://h/demo"})
+        settings = options.load()
         self.assertEqual(("demo", 1), (settings.database.database, settings.port))
         self.assertEqual("demo", settings.origins["DATABASE_URL"])
 

@@ -19,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from flodgatt_tx.edge import tap
 from flodgatt_tx.edge.database import Pool
 from flodgatt_tx.edge.listeners import Listeners
+from flodgatt_tx.edge.metrics import render
 from flodgatt_tx.edge.namespace import NamespacedServices
 from flodgatt_tx.edge.options import Options
 from flodgatt_tx.edge.shutdown import Shutdown
@@ -126,7 +127,7 @@ class ServiceTests(SynchronousTestCase):
         """The pool's numbers are among the metrics."""
         service = self.made()
         site = self.child(service, Listeners)._factory.site
-        rendered = site.resource._api.metrics.render().decode()
+        rendered = render({"": site.resource._api.metrics.families()}).decode()
         for name in ("total_connections", "idle_connections", "waiting_queries"):
             self.assertIn(f"pg_pool_{name} 0.0", rendered)
         self.assertIn("redis_subscriptions 0.0", rendered)

@@ -81,7 +81,9 @@ class ShutdownTests(SynchronousTestCase):
             def __iter__(self) -> Any:
                 return iter(list(test.readers))
 
-        self.shutdown = Shutdown(self.reactor, self.close, Readers(), seconds, end_at_once=self.ended.append)
+        self.shutdown = Shutdown(
+            self.reactor, self.close, Readers(), seconds, end_at_once=self.ended.append
+        )
         self.shutdown.privilegedStartService()
         self.shutdown.startService()
 

@@ -21,17 +21,18 @@ class InheritedUNIXPort(unix.Port):
     """A UNIX socket that belongs to somebody else."""
 
     # Never for all who share it.
-    _shouldShutdown = False
+    _shouldShutdown = False  # noqa: N815 # Twisted's
 
     @override
     def startListening(self) -> None:
-        self.factory.doStart()  # type: ignore[attr-defined] # any factory of Twisted's
-        self.socket, self._preexistingSocket = self._preexistingSocket, None
-        self.socket.setblocking(False)
-        self.fileno = self.socket.fileno
-        self.connected = True
-        self.numberAccepts = 100
-        self.startReading()
+        port: Any = self  # its attributes are not typed
+        port.factory.doStart()
+        port.socket, port._preexistingSocket = port._preexistingSocket, None
+        port.socket.setblocking(False)
+        port.fileno = port.socket.fileno
+        port.connected = True
+        port.numberAccepts = 100
+        port.startReading()
 
     @override
     def connectionLost(self, reason: Any) -> None:

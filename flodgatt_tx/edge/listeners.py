@@ -64,7 +64,7 @@ class Listeners(Service):
     Listens for as long as the service runs, from before privileges are shed.
 
     *fail* is called with a message if an address cannot be had; it must not return. Each address
-    is announced in the log, in the words of *announcement*.
+    is announced in the log, in the words of *announcement*, which may be none.
     """
 
     _log = Logger()
@@ -77,7 +77,7 @@ class Listeners(Service):
         fail: Callable[[str], NoReturn],
         announcement: str = ANNOUNCEMENT,
     ) -> None:
-        self._announcement = announcement
+        self.announcement = announcement
         self._reactor = reactor
         self._places = places
         self._factory = factory
@@ -117,7 +117,8 @@ class Listeners(Service):
         self._reactor.callWhenRunning(self._announce, describe(port.getHost()))
 
     def _announce(self, address: str) -> None:
-        self._log.info(self._announcement, address=address)
+        if self.announcement:
+            self._log.info(self.announcement, address=address)
 
     def _not_listening(self, failure: Failure, name: str) -> None:
         reason = getattr(failure.value, "socketError", failure.value)

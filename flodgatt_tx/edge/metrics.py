@@ -4,7 +4,7 @@ Numbers for Prometheus: the eight of Mastodon's own server, under its names, and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
@@ -16,8 +16,13 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from typing_extensions import override
 
+from flodgatt_tx import tally
 from flodgatt_tx.streams import KINDS
+from flodgatt_tx.tally import Families
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 TRANSPORTS = ("websocket", "eventsource")
@@ -26,6 +31,26 @@ LIMITS = (
     *("full", "address", "account", "failed_logins", "subscriptions", "messages"),
     *("handshake", "header"),
 )
+
+
+class _Merged(Collector):
+    def __init__(self, families: Families) -> None:
+        self._families = families
+
+    @override
+    def collect(self) -> Iterable[Metric]:
+        for name, kind, description, samples in self._families:
+            metric = Metric(name, description, kind)
+            for sample, labels, value in samples:
+                metric.add_sample(sample, labels, value)
+            yield metric
+
+
+def render(answers: Mapping[str, Families]) -> bytes:
+    """Write the numbers of all processes as Prometheus' text format."""
+    registry = CollectorRegistry()
+    registry.register(_Merged(tally.merge(answers)))
+    return generate_latest(registry)
 
 
 class Metrics:
@@ -82,9 +107,17 @@ class Metrics:
         """Add a gauge that is read with *read*."""
         self._gauge(name, description).set_function(read)
 
-    def render(self) -> bytes:
-        """Write all of them as Prometheus' text format."""
-        return generate_latest(self.registry)
+    def families(self) -> Families:
+        """Give all of them as one process's part of what `render` writes."""
+        return [
+            [
+                each.name,
+                each.type,
+                each.documentation,
+                [[sample.name, sample.labels, sample.value] for sample in each.samples],
+            ]
+            for each in self.registry.collect()
+        ]
 
     def _gauge(self, name: str, description: str, *labels: str) -> Gauge:
         return Gauge(name, description, labels, registry=self.registry)

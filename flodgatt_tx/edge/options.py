@@ -7,7 +7,7 @@ Parsing reads files, and touches neither the reactor nor the network.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, NoReturn
 
@@ -45,6 +45,8 @@ class Options(usage.Options):
     ]
 
     settings: Settings
+    layers: Sequence[Layer]
+    extra: Layer | None = None
 
     def __init__(
         self,
@@ -74,21 +76,27 @@ class Options(usage.Options):
         if not self["demo"]:
             self.settings = self.load()
 
-    def load(self, extra: Layer | None = None) -> Settings:
+    def load(self) -> Settings:
         """
-        Read all settings; the layer *extra* wins over all others.
+        Read all settings, files included; the layer `extra` wins over all others.
 
         :raises usage.UsageError: with all mistakes, one per line.
         """
         problems: list[str] = []
-        layers = self._layers([extra] if extra else [], problems)
+        layers = self._layers([self.extra] if self.extra else [], problems)
         try:
-            settings = load_settings(layers, self["listen"], self._environ.get("USER"))
+            settings = load_settings(layers, self["listen"], self.user)
         except SettingsError as error:
             problems.extend(error.problems)
         if problems:
             raise usage.UsageError("\n".join(problems))
+        self.layers = layers
         return settings
+
+    @property
+    def user(self) -> str | None:
+        """Who runs this, where a role for PostgreSQL follows from it."""
+        return self._environ.get("USER")
 
     def _layers(self, layers: list[Layer], problems: list[str]) -> list[Layer]:
         """Add the layers that there are; what cannot be read becomes a problem."""

@@ -4,7 +4,24 @@ What the process asks of the system.
 
 from __future__ import annotations
 
+import os
 import resource
+from math import ceil
+from pathlib import Path
+
+
+def cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """
+    Count the cores that this process may use.
+
+    Containers are often given less time than cores, which is in *quota*: microseconds in a period.
+    """
+    count = len(os.sched_getaffinity(0))
+    try:
+        time, period = quota.read_text().split()
+    except (OSError, ValueError):
+        return count
+    return min(count, ceil(int(time) / int(period))) if time.isdigit() else count
 
 
 def raise_file_limit() -> int:

@@ -85,6 +85,8 @@ def make_parts(
     *domain_blocks_age* is in seconds.
     """
     metrics = Metrics()
+    reports = Reports()
+    reports.add("metrics", metrics.families)
     admission = Admission(limits, trusted_proxies, metrics, reactor)
     metrics.watch("open_connections", "Connections, whatever they are for", lambda: admission.here)
     feed_access = FeedAccess(mastodon, reactor)
@@ -114,7 +116,7 @@ def make_parts(
         pings=Heartbeat(PING_PERIOD, reactor),
         thumps=Heartbeat(THUMP_PERIOD, reactor),
         backlog=backlog,
-        reports=Reports(),
+        reports=reports,
     )
     site = StreamingSite(StreamingApi(api), limits, reactor)
     front = EntranceFactory(reactor, site, StreamingSocketFactory(api), admission)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Mapping
+from time import monotonic_ns
 from typing import Any
 
 from twisted.application.service import Service
@@ -51,12 +52,20 @@ class Notifier(Service):
         if self._beating.running:
             self._beating.stop()
 
+    def reloading(self) -> None:
+        """Tell that settings are read anew, until `ready`."""
+        self._say("RELOADING=1", f"MONOTONIC_USEC={monotonic_ns() // 1000}")
+
+    def ready(self) -> None:
+        """Tell that clients are served."""
+        self._say("READY=1")
+
     def leave(self) -> None:
         """Tell that the server goes down; it may take its time."""
         self._say("STOPPING=1")
 
     def _begin(self) -> None:
-        self._say("READY=1")
+        self.ready()
         # Half of its patience, as systemd recommends.
         self._beating.start(min(PERIOD, self._watchdog / 2) if self._watchdog else PERIOD)
 

@@ -5,10 +5,10 @@ What `twistd flodgatt` runs.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred
@@ -17,7 +17,7 @@ from twisted.internet.task import react
 from twisted.logger import Logger
 
 from flodgatt_tx.edge.check import find_problems
-from flodgatt_tx.edge.listeners import Listeners, endpoints
+from flodgatt_tx.edge.listeners import endpoints
 from flodgatt_tx.edge.logs import LoggedService, make_observer, open_output
 from flodgatt_tx.edge.options import Options
 from flodgatt_tx.edge.process import raise_file_limit
@@ -28,6 +28,8 @@ from flodgatt_tx.settings import VARIABLES, Layer, Settings, described
 __all__ = ["Options", "makeService"]
 
 _log = Logger()
+Fail = Callable[[str], NoReturn]
+Addresses = Callable[[], list[str]]
 _DEPENDENCIES = ("DATABASE_", "DB_", "PG", "REDIS_", "FLODGATT_REDIS_")
 
 
@@ -48,19 +50,37 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
     service = LoggedService(make_observer(settings.log_level, output) if output else None)
     service.name = "flodgatt"
     files = raise_file_limit()
-    settings = _within(settings, files)
-    places = _places(reactor, settings)
-    try:
-        server = make_server(reactor, settings, places, _failing(twistd))
-    except TrustError as error:
-        _refuse(str(error))
-    services = [*server.services, server.listeners]
+    fail = _failing(twistd)
+    services: list[IService]
+    if settings.workers is None:
+        settings = _within(settings, files)
+        services, addresses = _one_process(reactor, settings, fail)
+    else:
+        services, addresses = _many_processes(reactor, options, output, fail)
     if site:
-        services += _demo_services(reactor, site, server.listeners)
+        services += _demo_services(reactor, site, addresses)
     for child in services:
         child.setServiceParent(service)
     reactor.callWhenRunning(_announce, settings, files)
     return service
+
+
+def _one_process(reactor: Any, settings: Settings, fail: Fail) -> tuple[list[IService], Addresses]:
+    try:
+        server = make_server(reactor, settings, _places(reactor, settings), fail)
+    except TrustError as error:
+        _refuse(str(error))
+    return [*server.services, server.listeners], server.listeners.addresses
+
+
+def _many_processes(
+    reactor: Any, options: Options, output: IO[Any] | None, fail: Fail
+) -> tuple[list[IService], Addresses]:
+    from flodgatt_tx.workers.service import make_parent
+
+    _places(reactor, options.settings)  # to refuse what is no place
+    parent = make_parent(reactor, options, output, fail)
+    return [parent], parent.addresses
 
 
 def _within(settings: Settings, files: int) -> Settings:
@@ -94,7 +114,7 @@ def _announce(settings: Settings, files: int) -> None:
         _log.warn("{text}", text=warning)
 
 
-def _failing(twistd: Mapping[str, Any]) -> Any:
+def _failing(twistd: Mapping[str, Any]) -> Fail:
     """Say how to give up: with one line to the terminal, or as twistd's daemons report it."""
 
     def fail(message: str) -> NoReturn:
@@ -133,16 +153,17 @@ def _open_demo(options: Options) -> Any:
 
     site = open_site()
     elsewhere = {each.name: "" for each in VARIABLES if each.name.startswith(_DEPENDENCIES)}
-    options.settings = options.load(Layer("demo", {**elsewhere, **site.environment()}))
+    options.extra = Layer("demo", {**elsewhere, **site.environment()})
+    options.settings = options.load()
     return site
 
 
-def _demo_services(reactor: Any, site: Any, listeners: Listeners) -> list[IService]:
+def _demo_services(reactor: Any, site: Any, addresses: Addresses) -> list[IService]:
     from flodgatt_tx.demo.site import publisher, welcome
 
     def greet() -> None:
         # Not to `sys.stdout`, which twistd has made part of the log.
-        print(welcome(listeners.addresses()[0]), file=sys.__stdout__, flush=True)
+        print(welcome(addresses()[0]), file=sys.__stdout__, flush=True)
 
     reactor.callWhenRunning(greet)
     return [publisher(site, reactor)]

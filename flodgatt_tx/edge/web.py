@@ -10,7 +10,7 @@ from io import BytesIO
 from typing import Any
 
 import orjson
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -22,7 +22,7 @@ from typing_extensions import override
 
 from flodgatt_tx.edge.admission import Visit
 from flodgatt_tx.edge.api import Api, header, refusal_of, request_id, shown_path
-from flodgatt_tx.edge.metrics import CONTENT_TYPE
+from flodgatt_tx.edge.metrics import CONTENT_TYPE, render
 from flodgatt_tx.edge.sse import StreamRequest
 from flodgatt_tx.errors import (
     METHOD_NOT_ALLOWED,
@@ -105,8 +105,23 @@ class StreamingApi(Resource):
             request.setResponseCode(503)
         return _text(request, b"application/json", orjson.dumps(self._api.readiness.report()))
 
-    def _metrics(self, request: Request, parameters: Mapping[str, str]) -> bytes:
-        return _text(request, CONTENT_TYPE.encode(), self._api.metrics.render())
+    def _metrics(self, request: Request, parameters: Mapping[str, str]) -> int:
+        def write(answers: Mapping[str, Any]) -> bytes:
+            return _text(request, CONTENT_TYPE.encode(), render(answers))
+
+        return self._later(request, self._api.reports.collect("metrics").addCallback(write))
+
+    def _later(self, request: Request, body: Deferred[bytes]) -> int:
+        """Answer when the *body* is there, unless the client is gone by then."""
+
+        def answer(written: bytes) -> None:
+            request.setHeader(b"content-length", b"%d" % len(written))
+            request.write(written)
+            request.finish()
+
+        request.notifyFinish().addErrback(lambda _: body.cancel())
+        body.addCallbacks(answer, self._fail, errbackArgs=(request,))
+        return NOT_DONE_YET
 
     def _stream(self, request: Request, kind: str, parameters: Mapping[str, str]) -> int:
         opening = StreamRequest(self._api, request).open(kind, parameters)

@@ -26,8 +26,9 @@ class Channel(Int32StringReceiver):
     """
     One end.
 
-    *on_message* is called with each message that is neither question nor answer, *on_question* with each
-    question and has to give a Deferred of the answer, *on_loss* when the other end is gone.
+    *on_message* is called with each message that is neither question nor answer, *on_question*
+    with each question and has to give a Deferred of the answer, *on_loss* when the other end is
+    gone.
     """
 
     MAX_LENGTH = _MOST_BYTES

@@ -19,8 +19,8 @@ class Errand:
     """
     What the worker *number* (from 1) of so many *workers* has to do.
 
-    *doors* are places by their index, with the descriptor to listen on, or None for systemd's own. One that
-    is *cautious* lets nobody in before Redis and PostgreSQL are there.
+    *doors* are places by their index, with the descriptor to listen on, or None for systemd's own.
+    One that is *cautious* lets nobody in before Redis and PostgreSQL are there.
     """
 
     number: int

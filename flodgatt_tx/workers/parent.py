@@ -46,8 +46,8 @@ class Parent(Service):
     """
     Starts workers, replaces those that die, and passes signals on.
 
-    *read_plan* reads the settings anew; it raises `NoPlanError`. *write* takes the lines of
-    the workers' logs. *fail* is called with a message if the server cannot come up; it must not return.
+    *read_plan* reads the settings anew; it raises `NoPlanError`. *write* takes the lines of the
+    workers' logs. *fail* is called with a message if the server cannot come up; it must not return.
     """
 
     _log = Logger()

@@ -8,17 +8,18 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+import orjson
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessDone, ProcessExitedAlready
 from twisted.internet.protocol import Factory, ProcessProtocol
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from typing_extensions import override
 
-import orjson
 from flodgatt_tx.workers.channel import Channel
 from flodgatt_tx.workers.errand import Errand
 from flodgatt_tx.workers.sockets import SystemdSocket
@@ -59,7 +60,10 @@ class WorkerProcess(ProcessProtocol):
         self._reason = ""
         self._told = False
         self._process: Any = None
-        self._channel = Channel(reactor, self._hear, answer, lambda: None)
+        self._channel_gone: Deferred[None] = Deferred()
+        self._channel = Channel(
+            reactor, self._hear, answer, lambda: self._channel_gone.callback(None)
+        )
 
     def start(self, errand: Errand, doors: Sequence[Door]) -> None:
         """Start the process, with its *errand* but for the descriptors of its *doors*."""
@@ -73,7 +77,7 @@ class WorkerProcess(ProcessProtocol):
                 self, sys.executable, command, _environment(), childFDs=descriptors
             )
             ours.setblocking(False)
-            factory = Factory.forProtocol(lambda: self._channel)  # type: ignore[arg-type] # makes one
+            factory = Factory.forProtocol(lambda: self._channel)
             self._reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, factory)
         named = [
             (index, None if isinstance(each, SystemdSocket) else number)
@@ -93,11 +97,9 @@ class WorkerProcess(ProcessProtocol):
 
     def kill(self) -> None:
         """End it now."""
-        self.leaving = True
-        try:
-            self._process.signalProcess("KILL")
-        except ProcessExitedAlready:
-            pass
+        if self._process:
+            with suppress(ProcessExitedAlready):
+                self._process.signalProcess("KILL")
 
     def ask(self, question: str) -> Deferred[Any]:
         """Ask it; None if it does not answer."""
@@ -121,7 +123,8 @@ class WorkerProcess(ProcessProtocol):
 
     @override
     def childDataReceived(self, childFD: int, data: bytes) -> None:
-        self._lines[childFD].dataReceived(data)
+        lines: Any = self._lines[childFD]
+        lines.dataReceived(data)
 
     @override
     def processEnded(self, reason: Failure) -> None:
@@ -130,7 +133,8 @@ class WorkerProcess(ProcessProtocol):
         if not self._told:
             self._told = True
             self.listening.errback(WorkerEndedError(how))
-        self.ended.callback(how)
+        # Its last words may still be on their way.
+        self._channel_gone.addCallback(lambda _: self.ended.callback(how))
 
 
 class _Lines(LineReceiver):
@@ -169,5 +173,5 @@ def _environment() -> dict[str, str]:
 def _how(reason: Failure) -> str:
     if reason.check(ProcessDone):
         return "it ended by itself"
-    signal, status = reason.value.signal, reason.value.exitCode
-    return f"signal {signal}" if signal else f"exit status {status}"
+    ended: Any = reason.value
+    return f"signal {ended.signal}" if ended.signal else f"exit status {ended.exitCode}"

@@ -85,7 +85,7 @@ class Roll:
         self._missed[worker] = self._missed.get(worker, 0) + 1
         if self._missed[worker] == MISSED:
             self._log.error("Worker {number} does not answer: it is ended", number=worker.number)
-            worker.end_stuck()
+            worker.kill()
 
     def _own(self, question: str) -> Mapping[str, Any]:
         if question != "metrics":

@@ -26,8 +26,8 @@ class Slot:
     """
     Keeps the worker *number* running.
 
-    *start* makes one, which is cautious if the second argument says so. *on_end* is called with each that
-    has ended, and whether that was meant to be.
+    *start* makes one, which is cautious if the second argument says so. *on_end* is called with
+    each that has ended, and whether that was meant to be.
     """
 
     _log = Logger()
@@ -58,7 +58,7 @@ class Slot:
 
     async def replace(self, drain_seconds: float) -> None:
         """
-        Start a new worker, and when it lets clients in send the old one away; wait until it is gone.
+        Start a new worker, send the old one away when it lets clients in, and wait for its end.
 
         :raises WorkerEndedError: if the new one does not come up; then the old one stays.
         """

@@ -2,8 +2,9 @@
 The listening sockets of a server, which outlive its workers.
 
 One shared TCP socket spreads connections badly, for whoever wakes first takes them; one for each
-worker at the same address (SO_REUSEPORT) is even. All of them belong to the parent and are inherited by
-who takes a worker's place, so that nobody who waits in one of their queues is lost with a worker.
+worker at the same address (SO_REUSEPORT) is even. All of them belong to the parent and are
+inherited by who takes a worker's place, so that nobody who waits in one of their queues is lost
+with a worker.
 """
 
 from __future__ import annotations
@@ -108,10 +109,8 @@ class Binder:
     ) -> None:
         """Open what is missing of so many sockets at one address."""
         family = socket.AF_INET6 if ":" in interface else socket.AF_INET
-        if self.held:
-            port = self.held[0].getsockname()[1]
-        else:
-            port = _free_port(family, interface, port)
+        held = self.held[0].getsockname()[1] if self.held else None
+        port = held or _free_port(family, interface, port)
         for _ in range(self._count - len(self.held)):
             each = socket.socket(family)
             self.sockets.append(each)

@@ -51,12 +51,10 @@ class Worker:
 
     def start(self, descriptor: int = CHANNEL) -> None:
         """Begin to serve, or tell the parent why not."""
-        factory = Factory.forProtocol(lambda: self._channel)  # type: ignore[arg-type] # makes one
+        factory = Factory.forProtocol(lambda: self._channel)
         self._reactor.adoptStreamConnection(descriptor, socket.AF_UNIX, factory)
         try:
-            self._server = make_server(
-                self._reactor, *self._settled(), fail=self._fail, signals=()
-            )
+            self._server = make_server(self._reactor, *self._settled(), fail=self._fail, signals=())
         except TrustError as error:
             self._fail(str(error))
         self._server.api.reports.ask_all = self._ask_all
@@ -79,9 +77,9 @@ class Worker:
         self, settings: Settings, index: int, descriptor: int | None
     ) -> tuple[str, IStreamServerEndpoint]:
         reactor = InheritingReactor(self._reactor, descriptor)
-        return endpoints(
-            reactor, settings.listen, settings.socket, settings.bind, settings.port
-        )[index]
+        return endpoints(reactor, settings.listen, settings.socket, settings.bind, settings.port)[
+            index
+        ]
 
     def _look(self) -> None:
         """Let clients in, as soon as that is wise."""
@@ -89,7 +87,8 @@ class Worker:
         if self._errand.cautious and not self._server.api.readiness.ready:
             return
         self._looking.stop()
-        listeners = self._server.listeners
+        listeners: Any = self._server.listeners
+        listeners.announcement = ""  # the parent does that, for all of us
         listeners.privilegedStartService()
         listeners.setServiceParent(self._root)
         self._channel.tell("listening")
@@ -116,7 +115,8 @@ class Worker:
         """Hand in the last numbers."""
         assert self._server
         self._channel.tell("last", metrics=self._server.api.reports.own("metrics"))
-        self._channel.transport.loseConnection()
+        if self._channel.transport:
+            self._channel.transport.loseConnection()
         return self._parted
 
     def _part(self) -> None:
@@ -129,9 +129,7 @@ class Worker:
             # Ctrl-C reaches the whole family, and the parent will say what to do.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
-            signal.signal(
-                signal.SIGTERM, lambda *_: self._reactor.callFromThread(self._go_down)
-            )
+            signal.signal(signal.SIGTERM, lambda *_: self._reactor.callFromThread(self._go_down))
 
         self._reactor.callWhenRunning(watch)
 

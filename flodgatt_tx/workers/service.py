@@ -1,0 +1,50 @@
+"""
+The parent, as twistd starts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import IO, Any, NoReturn
+
+from twisted.logger import Logger
+from twisted.python.usage import UsageError
+
+from flodgatt_tx.edge.options import Options
+from flodgatt_tx.edge.process import cores
+from flodgatt_tx.settings import Settings
+from flodgatt_tx.workers.parent import NoPlanError, Parent, Plan
+
+_log = Logger()
+
+
+def make_parent(
+    reactor: Any, options: Options, output: IO[Any] | None, fail: Callable[[str], NoReturn]
+) -> Parent:
+    """
+    Make the parent of as many workers as *options* say.
+
+    *output* is where its log goes, and theirs, or None if twistd knows that alone.
+    """
+
+    def plan(settings: Settings) -> Plan:
+        return Plan(settings, options.layers, options.user, settings.workers or cores())
+
+    def read_plan() -> Plan:
+        try:
+            return plan(options.load())
+        except UsageError as error:
+            raise NoPlanError(str(error)) from None
+
+    return Parent(reactor, plan(options.settings), read_plan, _writer(output), fail)
+
+
+def _writer(output: IO[Any] | None) -> Callable[[str], object]:
+    if output is None:
+        return lambda line: _log.info("{line}", line=line)
+
+    def write(line: str) -> None:
+        output.write(f"{line}\n")
+        output.flush()
+
+    return write
