@@ -7,6 +7,7 @@ down for everybody and remove it from the folder.
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import Any
 
@@ -28,7 +29,6 @@ class InheritedUNIXPort(unix.Port):
         port: Any = self  # its attributes are not typed
         port.factory.doStart()
         port.socket, port._preexistingSocket = port._preexistingSocket, None
-        port.socket.setblocking(False)
         port.fileno = port.socket.fileno
         port.connected = True
         port.numberAccepts = 100
@@ -96,6 +96,7 @@ class InheritingReactor:
     def _adopt(
         self, descriptor: int, factory: ServerFactory, family: int | None = None
     ) -> IListeningPort:
+        os.set_blocking(descriptor, False)
         if family is None:
             with socket.socket(fileno=socket.dup(descriptor)) as inherited:
                 family = inherited.family

@@ -14,6 +14,7 @@ import orjson
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
 from twisted.protocols.basic import Int32StringReceiver
 from twisted.python.failure import Failure
 from typing_extensions import override
@@ -32,6 +33,7 @@ class Channel(Int32StringReceiver):
     """
 
     MAX_LENGTH = _MOST_BYTES
+    _log = Logger()
 
     def __init__(
         self,
@@ -77,6 +79,7 @@ class Channel(Int32StringReceiver):
         if kind == "ask":
             answer = self._on_question(message["question"])
             answer.addCallback(lambda given: self.tell("answer", number=number, answer=given))
+            answer.addErrback(lambda failure: self._log.failure("an answer", failure))
         elif kind != "answer":
             self._on_message(message)
         elif waiting := self._waiting.pop(number, None):

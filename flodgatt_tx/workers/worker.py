@@ -89,7 +89,6 @@ class Worker:
         self._looking.stop()
         listeners: Any = self._server.listeners
         listeners.announcement = ""  # the parent does that, for all of us
-        listeners.privilegedStartService()
         listeners.setServiceParent(self._root)
         self._channel.tell("listening")
 
