@@ -64,7 +64,7 @@ class Listeners(Service):
     Listens for as long as the service runs, from before privileges are shed.
 
     *fail* is called with a message if an address cannot be had; it must not return. Each address
-    is announced in the log, in the words of *announcement*, which may be none.
+    is announced in the log, in the words of *announcement*.
     """
 
     _log = Logger()
@@ -77,7 +77,8 @@ class Listeners(Service):
         fail: Callable[[str], NoReturn],
         announcement: str = ANNOUNCEMENT,
     ) -> None:
-        self.announcement = announcement
+        self._announcement = announcement
+        self._inherited = False
         self._reactor = reactor
         self._places = places
         self._factory = factory
@@ -87,7 +88,8 @@ class Listeners(Service):
     @override
     def privilegedStartService(self) -> None:
         for name, endpoint in self._places:
-            if isinstance(endpoint, UNIXServerEndpoint) and (problem := make_way(name)):
+            is_path = isinstance(endpoint, UNIXServerEndpoint) and not self._inherited
+            if is_path and (problem := make_way(name)):
                 self._fail(f"cannot listen on {name}: {problem}")
             refused: list[Failure] = []
             endpoint.listen(self._factory).addCallbacks(self._listening, refused.append)
@@ -108,6 +110,10 @@ class Listeners(Service):
             if isinstance(stopped, Deferred):
                 stopped.addErrback(lambda failure: self._log.failure("stopping", failure))
 
+    def inherit(self) -> None:
+        """Take the places for somebody else's, who sees to them."""
+        self._inherited = True
+
     def addresses(self) -> list[str]:
         """Where clients can connect now: `HOST:PORT`, or the path of a socket."""
         return [describe(port.getHost()) for port in self._ports]
@@ -117,8 +123,8 @@ class Listeners(Service):
         self._reactor.callWhenRunning(self._announce, describe(port.getHost()))
 
     def _announce(self, address: str) -> None:
-        if self.announcement:
-            self._log.info(self.announcement, address=address)
+        if not self._inherited:
+            self._log.info(self._announcement, address=address)
 
     def _not_listening(self, failure: Failure, name: str) -> None:
         reason = getattr(failure.value, "socketError", failure.value)

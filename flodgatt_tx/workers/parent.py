@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from typing_extensions import override
 
 from flodgatt_tx.edge.listeners import ANNOUNCEMENT, endpoints
+from flodgatt_tx.edge.process import end_with
 from flodgatt_tx.edge.systemd import Notifier
 from flodgatt_tx.settings import Layer, Settings
 from flodgatt_tx.workers.errand import Errand
@@ -104,15 +105,15 @@ class Parent(Service):
     def begin_leaving(self) -> None:
         """Let all workers go down in order, and end; a second call ends them at once."""
         if self._leaving:
-            self._reactor.stop()
+            end_with(1)
+            self._stop()
             return
         self._leaving = True
         self._notifier.leave()
         self._log.info("Going down: {count} workers", count=len(self._slots))
         # Queues of sockets that nobody accepts from any more are refused rather than kept waiting.
         self._sockets.close()
-        seconds = self._plan.settings.drain_seconds
-        gone = DeferredList([slot.close(seconds) for slot in self._slots])
+        gone = DeferredList([slot.close() for slot in self._slots])
         gone.addCallback(lambda _: self._stop())
 
     def begin_reload(self) -> None:
@@ -150,22 +151,27 @@ class Parent(Service):
         self._log.info("Reloaded: {count} workers", count=len(self._slots))
 
     async def _put_in_place(self, plan: Plan) -> None:
+        """
+        Let new workers take clients beside the old ones, then instead of them; then empty those.
+
+        So every client is moved just once.
+        """
         before, self._plan = self._plan, plan
-        seconds = before.settings.drain_seconds
+        staying = self._slots[: plan.workers]
+        added = [self._new_slot(number + 1) for number in range(len(staying), plan.workers)]
         try:
-            for slot in self._slots[: plan.workers]:
-                await slot.replace(seconds)
-                if self._leaving:
-                    return
+            for slot in (*staying, *added):
+                await slot.prepare()
         except WorkerEndedError:
             self._plan = before
+            for slot in (*staying, *added):
+                slot.abandon()
             raise
-        surplus, self._slots = self._slots[plan.workers :], self._slots[: plan.workers]
-        for slot in surplus:
-            await slot.close(seconds)
-        for number in range(len(self._slots), plan.workers):
-            slot = self._new_slot(number + 1)
-            slot.fill()
+        self._slots = [*staying, *added, *self._slots[plan.workers :]]
+        for slot, worker in [(slot, slot.switch()) for slot in self._slots]:
+            if worker:
+                await slot.retire(worker)
+        del self._slots[plan.workers :]
         self._sockets.keep_only_these()
         self._announce()
 
@@ -180,7 +186,8 @@ class Parent(Service):
 
     def _begin(self) -> None:
         self._watch_signals()
-        workers = [self._new_slot(number + 1).fill() for number in range(self._plan.workers)]
+        self._slots = [self._new_slot(number + 1) for number in range(self._plan.workers)]
+        workers = [slot.fill() for slot in self._slots]
         all_listen = DeferredList([each.listening for each in workers], fireOnOneErrback=True)
         all_listen.addCallbacks(lambda _: self._come_up(), self._not_coming_up)
         for each in workers:
@@ -193,19 +200,18 @@ class Parent(Service):
 
     def _not_coming_up(self, failure: Any) -> None:
         if not self._leaving:
-            for slot in self._slots:
-                slot.kill()
-            self._sockets.close()
-            self._fail(f"a worker cannot serve: {failure.value.subFailure.value}")
+            reason = failure.value.subFailure.value
+            self._log.critical("A worker cannot serve: {reason}", reason=str(reason))
+            # Not by an exception, which would not get out of here.
+            end_with(1)
+            self._stop()
 
     def _announce(self) -> None:
         for address in self._sockets.addresses():
             self._log.info(ANNOUNCEMENT, address=address)
 
     def _new_slot(self, number: int) -> Slot:
-        slot = Slot(self._reactor, number, self._start_worker, self.roll.strike_off)
-        self._slots.append(slot)
-        return slot
+        return Slot(self._reactor, number, self._start_worker, self.roll.strike_off)
 
     def _start_worker(self, slot: Slot, cautious: bool) -> WorkerProcess:
         plan, index = self._plan, slot.number - 1
@@ -218,7 +224,13 @@ class Parent(Service):
             doors=(),
             cautious=cautious,
         )
-        worker = WorkerProcess(self._reactor, slot.number, self._write, self.roll.collect)
+        worker = WorkerProcess(
+            self._reactor,
+            slot.number,
+            self._write,
+            self.roll.collect,
+            plan.settings.drain_seconds,
+        )
         worker.start(errand, self._sockets.doors(index, plan.workers))
         self.roll.add(worker)
         return worker

@@ -38,6 +38,8 @@ class WorkerProcess(ProcessProtocol):
     """
     One process.
 
+    It may take *drain_seconds* to send its clients away.
+
     *listening* fires when it lets clients in, and fails with `WorkerEndedError` if that never
     comes; *ended* fires with a word on how it ended. *write* takes each line of its log;
     *answer* is what it is told of all workers.
@@ -49,12 +51,14 @@ class WorkerProcess(ProcessProtocol):
         number: int,
         write: Callable[[str], object],
         answer: Callable[[str], Deferred[Any]],
+        drain_seconds: float,
     ) -> None:
         self.number = number
+        self.drain_seconds = drain_seconds
         self.listening: Deferred[None] = Deferred()
         self.ended: Deferred[str] = Deferred()
         self.last_metrics: Any = None
-        self.leaving = False
+        self.leaving = self.draining = False
         self._reactor = reactor
         self._lines = {1: _Lines(write), 2: _Lines(write)}
         self._reason = ""
@@ -90,9 +94,14 @@ class WorkerProcess(ProcessProtocol):
         """The process' id, while it runs."""
         return self._process.pid if self._process else None
 
+    def stop_listening(self) -> None:
+        """Let it keep its clients, and take no more."""
+        self.leaving = True
+        self._channel.tell("stop_listening")
+
     def drain(self) -> None:
         """Let it send its clients away, and end."""
-        self.leaving = True
+        self.leaving = self.draining = True
         self._channel.tell("drain")
 
     def kill(self) -> None:

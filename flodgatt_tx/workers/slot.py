@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from flodgatt_tx.workers.process import WorkerEndedError, WorkerProcess
+from flodgatt_tx.workers.process import WorkerProcess
 
 FIRST_DELAY = 0.1  # seconds before a worker that died is replaced
 MOST_DELAY = 30.0
@@ -41,6 +41,7 @@ class Slot:
     ) -> None:
         self.number = number
         self.worker: WorkerProcess | None = None
+        self._next: WorkerProcess | None = None
         self.all: set[WorkerProcess] = set()
         self._reactor = reactor
         self._start = start
@@ -56,31 +57,53 @@ class Slot:
         worker = self.worker = self._begin(cautious=False)
         return worker
 
-    async def replace(self, drain_seconds: float) -> None:
+    async def prepare(self) -> None:
         """
-        Start a new worker, send the old one away when it lets clients in, and wait for its end.
+        Start who shall take the worker's place, and wait until clients are let in there as well.
 
-        :raises WorkerEndedError: if the new one does not come up; then the old one stays.
+        :raises WorkerEndedError: if that does not come to be.
         """
-        worker = self._begin(cautious=True)
+        worker = self._next = self._begin(cautious=True)
         overdue = self._reactor.callLater(NEWCOMER, worker.kill)
         try:
             await worker.listening
         finally:
             if overdue.active():
                 overdue.cancel()
-        old, self.worker = self.worker, worker
-        self._forget_failures()
-        if old in self.all and old:
-            self._send_away(old, drain_seconds)
-            await _end_of(old)
 
-    def close(self, drain_seconds: float) -> Deferred[None]:
+    def abandon(self) -> None:
+        """Send who was prepared away; everything stays as it was."""
+        if self._next in self.all and self._next:
+            self._send_away(self._next)
+        self._next = None
+
+    def switch(self) -> WorkerProcess | None:
+        """
+        Let nobody but the next worker take clients, if there is one; return the last.
+
+        That one still has its clients.
+        """
+        old, self.worker, self._next = self.worker, self._next, None
+        self._forget_failures()
+        if self.worker and self.worker not in self.all and not self._closing:
+            self.fill()
+        if old not in self.all or not old:
+            return None
+        old.stop_listening()
+        return old
+
+    async def retire(self, worker: WorkerProcess) -> None:
+        """Send a worker's clients away, and wait for its end."""
+        self._send_away(worker)
+        if worker in self.all:
+            await _end_of(worker)
+
+    def close(self) -> Deferred[None]:
         """Send whoever is there away; fires when all are gone."""
         self._closing = True
         self._forget_failures()
         for worker in self.all:
-            self._send_away(worker, drain_seconds)
+            self._send_away(worker)
         gone: Deferred[None] = Deferred()
         self._empty.append(gone)
         self._look_around()
@@ -100,11 +123,11 @@ class Slot:
         worker.ended.addCallback(self._ended, worker, started)
         return worker
 
-    def _send_away(self, worker: WorkerProcess, drain_seconds: float) -> None:
-        if worker.leaving:
+    def _send_away(self, worker: WorkerProcess) -> None:
+        if worker.draining:
             return
         worker.drain()
-        overdue = self._reactor.callLater(drain_seconds + GRACE, worker.kill)
+        overdue = self._reactor.callLater(worker.drain_seconds + GRACE, worker.kill)
         worker.ended.addCallback(lambda how: (overdue.active() and overdue.cancel(), how)[1])
 
     def _ended(self, how: str, worker: WorkerProcess, started: float) -> str:
@@ -151,6 +174,3 @@ def _end_of(worker: WorkerProcess) -> Deferred[str]:
 
     worker.ended.addCallback(pass_on)
     return end
-
-
-__all__ = ["FIRST_DELAY", "GRACE", "MOST_DELAY", "PROVEN", "Slot", "WorkerEndedError"]

@@ -88,13 +88,15 @@ class Worker:
             return
         self._looking.stop()
         listeners: Any = self._server.listeners
-        listeners.announcement = ""  # the parent does that, for all of us
+        listeners.inherit()
         listeners.setServiceParent(self._root)
         self._channel.tell("listening")
 
     def _obey(self, message: Mapping[str, Any]) -> None:
         if message["kind"] == "drain":
             self._go_down()
+        elif message["kind"] == "stop_listening" and self._server:
+            self._server.listeners.stop_listening()
 
     def _answer(self, question: str) -> Deferred[Any]:
         assert self._server
