@@ -60,6 +60,11 @@ class Member:
         start = frame.rfind(_CLOSE)
         return int.from_bytes(frame[start + 2 : start + 4], "big") if start >= 0 else None
 
+    @property
+    def told_to_leave(self) -> bool:
+        """Whether the connection is over, or will be when the client has said goodbye, too."""
+        return self.over or (self.transport == "websocket" and self.close_code is not None)
+
     def read(self) -> None:
         """Take what is there."""
         try:

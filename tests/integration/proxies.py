@@ -37,6 +37,7 @@ http {{
     server {{
         listen 127.0.0.1:{port};
         {location}
+        location / {{ return 404; }}
     }}
 }}
 """

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -56,6 +57,10 @@ class NodesTestCase(SynchronousTestCase):
         """Count the readers of one node."""
         return node.metric("connected_clients")
 
+    def has(self, node: Daemon, count: int) -> bool:
+        """Whether a node has so many readers."""
+        return self.clients(node) >= count
+
     def all_hear(self, person: Person, word: str) -> None:
         """Publish, and wait until everybody who is still there has heard it."""
         self.rails.publish(person.home, word, {"id": word})
@@ -73,13 +78,13 @@ class NginxTests(NodesTestCase):
         person, other = self.rails.person(), self.rails.person()
         self.gather(80, person)
         for node in self.nodes:
-            eventually(lambda at=node: self.clients(at) >= 20, "a good part of the readers")
+            eventually(partial(self.has, node, 20), "a good part of the readers")
         for word in ("first", "second"):
             self.all_hear(person, word)
         stays = Socket(self.proxy.port, f"{API}?stream=user", other.token)
         self.rails.revoke(person)
         members = self.crowd.members
-        self.crowd.until(lambda: all(each.over for each in members), "all are gone")
+        self.crowd.until(lambda: all(each.told_to_leave for each in members), "all are told")
         self.rails.publish(other.home, "update", {"id": "1"})
         self.assertEqual("update", stays.hears()["event"])
         stays.close()
@@ -95,10 +100,7 @@ class NginxTests(NodesTestCase):
         eventually(lambda: self.rails.redis("EXISTS", key), "the key is there")
         first.close()
         eventually(lambda: not self.clients(self.nodes[0]), "the first node has nobody")
-        self.assertEqual(1, self.rails.redis("EXISTS", key))
-        # Should another node have taken it away, the one that needs it puts it back.
-        self.rails.redis("DEL", key)
-        eventually(lambda: self.rails.redis("EXISTS", key), "the key is back", 400)
+        self.assertGreater(self.rails.redis("TTL", key), 360)
         self.rails.push(person.home, "update", {"id": "1"})
         self.assertEqual(("update", '{"id":"1"}'), second.hears())
         second.close()
@@ -136,7 +138,7 @@ class HAProxyTests(NodesTestCase):
         person = self.rails.person()
         self.gather(40, person)
         for node in self.nodes:
-            eventually(lambda at=node: self.clients(at) >= 10, "a good part of the readers")
+            eventually(partial(self.has, node, 10), "a good part of the readers")
         self.all_hear(person, "first")
         self.assertEqual(404, get(self.proxy.port, "/metrics")[0])
         leaving, _ = self.nodes
