@@ -17,6 +17,7 @@ from twisted.internet.task import react
 from twisted.logger import Logger
 
 from flodgatt_tx.edge.check import find_problems
+from flodgatt_tx.edge.inheriting import InheritingReactor
 from flodgatt_tx.edge.listeners import endpoints
 from flodgatt_tx.edge.logs import LoggedService, make_observer, open_output
 from flodgatt_tx.edge.options import Options
@@ -90,7 +91,13 @@ def _within(settings: Settings, files: int) -> Settings:
 
 def _places(reactor: Any, settings: Settings) -> list[tuple[str, IStreamServerEndpoint]]:
     try:
-        return endpoints(reactor, settings.listen, settings.socket, settings.bind, settings.port)
+        return endpoints(
+            InheritingReactor(reactor),
+            settings.listen,
+            settings.socket,
+            settings.bind,
+            settings.port,
+        )
     except ValueError as error:
         _refuse(f"--listen: {error}")
 

@@ -162,7 +162,7 @@ class _Lines(LineReceiver):
 
 def _numbered(doors: Sequence[Door]) -> dict[int, Door]:
     """Give each door a descriptor; those of systemd keep theirs."""
-    number = _FIRST + int(os.environ.get("LISTEN_FDS", "0"))
+    number = _FIRST + len(_systemd_names())
     numbered: dict[int, Door] = {}
     for index, each in doors:
         if isinstance(each, SystemdSocket):
@@ -173,8 +173,15 @@ def _numbered(doors: Sequence[Door]) -> dict[int, Door]:
     return numbered
 
 
+def _systemd_names() -> list[str]:
+    """Name the sockets that systemd has opened; of its variables Twisted leaves just this one."""
+    names = os.environ.get("LISTEN_FDNAMES", "")
+    return names.split(":") if names else []
+
+
 def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+    kept["LISTEN_FDS"] = str(len(_systemd_names()))
     # What this process can import, its workers can, from wherever that was.
     return {**kept, "PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
 

@@ -63,7 +63,10 @@ class Member:
     @property
     def told_to_leave(self) -> bool:
         """Whether the connection is over, or will be when the client has said goodbye, too."""
-        return self.over or (self.transport == "websocket" and self.close_code is not None)
+        if self.over or self.transport == "websocket":
+            return self.over or self.close_code is not None
+        # A proxy keeps the connection for the next request.
+        return self.received.endswith(b"\r\n0\r\n\r\n")
 
     def read(self) -> None:
         """Take what is there."""

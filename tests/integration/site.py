@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPConnection, HTTPResponse
@@ -320,11 +320,23 @@ def run_twistd(
     )
 
 
+def _giving(sockets: Sequence[socket.socket]) -> list[str]:
+    """The beginning of a command line that is given such sockets."""
+    if not sockets:
+        return []
+    (given,) = sockets
+    number = given.fileno()
+    variables = "LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=streaming"
+    script = f'exec 3<&{number}; export {variables}; exec "$@"'
+    return ["bash", "-c", script, "bash"]
+
+
 class Daemon:
     """
     A `twistd -n --pidfile= flodgatt` with nothing in its environment but *environment*.
 
-    It has come up when this returns. *options* are the plugin's, *twistd* is twistd's own.
+    It has come up when this returns. *options* are the plugin's, *twistd* is twistd's own; one
+    of the *sockets* is given to it as systemd does, with the name `streaming`.
     """
 
     def __init__(
@@ -332,14 +344,16 @@ class Daemon:
         environment: Mapping[str, str],
         *options: str,
         twistd: tuple[str, ...] = (),
+        sockets: Sequence[socket.socket] = (),
         directory: str | Path | None = None,
     ) -> None:
         self._scratch = Path(tempfile.mkdtemp(prefix="flodgatt-test-"))
         self._log = self._scratch / "log"
         with self._log.open("wb") as output:
             self.process = subprocess.Popen(
-                [TWISTD, "-n", "--pidfile=", *twistd, "flodgatt", *options],
+                [*_giving(sockets), TWISTD, "-n", "--pidfile=", *twistd, "flodgatt", *options],
                 env=twistd_environment(environment),
+                pass_fds=[each.fileno() for each in sockets],
                 cwd=directory or self._scratch,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
