@@ -2,6 +2,7 @@
 # make test   the tests          make lint   ruff and mypy          make clean   as after cloning
 # make coverage   what the unit tests leave untested
 # make bench      what serving costs, against a bare send(); BENCH=--quick for less
+# make scale-test   several workers, several nodes behind nginx, and what they cost
 # make chaos      what readers notice while everything around the server breaks; CHAOS=short for less
 # make fuzz   hostile bytes for FUZZ_SECONDS on each way in; see fuzz/README.md
 #
@@ -17,7 +18,7 @@ EDITABLE := --config-settings editable_mode=compat
 # Those that need nothing but memory.
 UNIT_TESTS := $(patsubst tests/%.py,tests.%,$(wildcard tests/test_*.py))
 
-.PHONY: run test lint coverage fuzz chaos bench clean
+.PHONY: run test lint coverage fuzz chaos bench scale-test clean
 
 run: .venv/server-installed
 	@$(BIN)/python -m flodgatt_tx.demo.programs
@@ -51,6 +52,12 @@ bench: .venv/bench-installed build/benchmarks/load build/benchmarks/floor
 	@$(BIN)/python -m flodgatt_tx.demo.programs
 	$(BIN)/python -m benchmarks --json build/benchmarks/results.json $(BENCH)
 	$(BIN)/python -m benchmarks.plots build/benchmarks/results.json build/benchmarks
+
+scale-test: .venv/tests-installed .venv/bench-installed build/benchmarks/load
+	@$(BIN)/python -m flodgatt_tx.demo.programs
+	$(BIN)/python -m twisted.trial tests.integration.test_workers tests.integration.test_nodes
+	$(BIN)/python -m benchmarks.workers
+	$(BIN)/python -m benchmarks.redis_limits
 
 build/benchmarks/%: benchmarks/%.c
 	@mkdir -p $(@D)
