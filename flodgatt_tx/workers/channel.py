@@ -59,7 +59,8 @@ class Channel(Int32StringReceiver):
         """
         Ask the other end.
 
-        Fails with TimeoutError after `PATIENCE` seconds, or with ConnectionDone if it is gone.
+        Fails with Twisted's TimeoutError after `PATIENCE` seconds, or with ConnectionDone if that
+        end is gone.
         """
         number = next(self._numbers)
         answer: Deferred[Any] = Deferred()

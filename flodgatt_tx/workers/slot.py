@@ -102,7 +102,7 @@ class Slot:
         """Send whoever is there away; fires when all are gone."""
         self._closing = True
         self._forget_failures()
-        for worker in self.all:
+        for worker in list(self.all):
             self._send_away(worker)
         gone: Deferred[None] = Deferred()
         self._empty.append(gone)
@@ -113,7 +113,7 @@ class Slot:
         """End whoever is there now."""
         self._closing = True
         self._forget_failures()
-        for worker in self.all:
+        for worker in list(self.all):
             worker.kill()
 
     def _begin(self, cautious: bool) -> WorkerProcess:
