@@ -6,7 +6,7 @@ from ipaddress import ip_network
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from flodgatt_tx.settings import VARIABLES, Layer, Settings, SettingsError, described, load
+from flodgatt_tx.settings import AUTO, VARIABLES, Layer, Settings, SettingsError, described, load
 
 
 def given(**values: str) -> Settings:
@@ -124,6 +124,13 @@ class LoadTests(SynchronousTestCase):
         self.assertEqual("/ca.pem", settings.extra_ca_certs)
         self.assertEqual("development", settings.environment)
         self.assertIsNone(given().extra_ca_certs)
+
+    def test_workers(self) -> None:
+        """One process serves, or as many as are set, or one for each core."""
+        for text, expected in (("", None), ("auto", AUTO), ("AUTO", AUTO), ("3", 3)):
+            self.assertEqual(expected, given(FLODGATT_WORKERS=text).workers)
+        for text in ("0", "257", "many"):
+            self.assertRaises(SettingsError, given, FLODGATT_WORKERS=text)
 
     def test_drain_seconds(self) -> None:
         """Going down takes eight seconds at most, or what is set."""
