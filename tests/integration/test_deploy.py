@@ -4,11 +4,13 @@ What `deploy/` has for administrators, as far as a machine without systemd can t
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -54,6 +56,34 @@ class UnitTests(SynchronousTestCase):
                 options = Options({"NODE_ENV": "production"}, Path(self.mktemp()))
                 options.parseOptions(words[words.index("flodgatt") + 1 :])
                 self.assertEqual(["-n", "--pidfile="], words[1:3])
+
+
+class ImageTests(SynchronousTestCase):
+    """The container image, as far as it can be tried without one."""
+
+    def test_commands(self) -> None:
+        """What the image starts serves, and its health check tells whether it does."""
+        text = (DEPLOY / "docker" / "Dockerfile").read_text()
+        health, command = map(json.loads, re.findall(r"(?m)^ *CMD (\[.*\])$", text))
+        self.assertEqual(["twistd", "-n", "--pidfile=", "flodgatt"], command[:4])
+        daemon = Daemon(shared_servers().environment(), *command[4:])
+        self.addCleanup(daemon.stop)
+        environment = {"PORT": str(daemon.port)}
+        words = [sys.executable, *health[1:]]
+        self.assertEqual("python", health[0])
+        for expected in (0, 1):
+            ended = subprocess.run(words, env=environment, capture_output=True, check=False)
+            self.assertEqual(expected, ended.returncode, ended.stderr)
+            daemon.stop()
+
+    def test_compose(self) -> None:
+        """The service asks for its health where it listens, and may take its time to leave."""
+        text = (DEPLOY / "docker" / "compose.yaml").read_text()
+        self.assertIn('      PORT: "4000"\n', text)
+        (line,) = re.findall(r"(?m)^ *test: (\[.*\])$", text)
+        self.assertIn("http://127.0.0.1:4000/api/v1/streaming/health", json.loads(line)[3])
+        (grace,) = re.findall(r"(?m)^ *stop_grace_period: (\d+)s$", text)
+        self.assertGreater(int(grace), Options({}, Path(self.mktemp())).load().drain_seconds)
 
 
 class SocketActivationTests(SynchronousTestCase):

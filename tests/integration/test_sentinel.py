@@ -15,6 +15,8 @@ from tests.certificates import Authority
 from tests.integration.fleet import Fleet, Node, speaks_tls
 from tests.integration.site import (
     Daemon,
+    EventSource,
+    Person,
     Rails,
     eventually,
     run_twistd,
@@ -139,6 +141,39 @@ class FailoverTests(FailoverTestCase):
         self.rails.redis("CLIENT", "KILL", "TYPE", "pubsub")
         self.daemon.logs("whom Sentinel names, is no master")
         self.assertEqual([], self.fleet.ask(self.fleet.first, "PUBSUB", "CHANNELS", "timeline:*"))
+
+
+class NodesTests(FleetTestCase):
+    """Two nodes of two workers each, which share nothing but the fleet and PostgreSQL."""
+
+    def test_crash(self) -> None:
+        """The master dies: readers of all workers of both nodes come along."""
+        environment = self.environment(FLODGATT_MAX_CONNECTIONS_PER_ADDRESS="0")
+        nodes = [Daemon(environment, "--workers=2") for _ in range(2)]
+        for each in nodes:
+            self.addCleanup(each.stop)
+        person = self.rails.person()
+        readers = [node.sse("user", person.token) for node in nodes for _ in range(16)]
+        for reader in readers:
+            self.addCleanup(reader.close)
+        self.assert_all_hear(person, readers, "1")
+        second = self.fleet.second
+        self.fleet.first.kill()
+        eventually(lambda: self.fleet.is_master(second), "there is another master", PROMOTED)
+        self.rails.redis.close()
+        self.rails.redis = self.fleet.connect(second)
+        self.assert_all_hear(person, readers, "2")
+        for node in nodes:
+            node.is_well()
+
+    def assert_all_hear(self, person: Person, readers: list[EventSource], number: str) -> None:
+        """Wait until all four workers listen; fail unless everybody hears what is published."""
+        eventually(lambda: self.rails.redis.subscribers(person.home) == 4, "all workers listen")
+        key = f"subscribed:{person.home}"
+        eventually(lambda: self.rails.redis("EXISTS", key), "Rails knows that somebody listens")
+        self.rails.push(person.home, "delete", number)
+        for reader in readers:
+            self.assertEqual(("delete", number), reader.hears())
 
 
 class SentinelLossTests(FailoverTestCase):
