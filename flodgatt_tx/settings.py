@@ -64,6 +64,7 @@ class Settings:
     domain_blocks_age: int
     workers: int | None
     drain_seconds: int
+    status: bool
     limits: Limits
     effective: Mapping[str, tuple[str, str]]
     warnings: tuple[str, ...]
@@ -102,6 +103,7 @@ def load(
         ),
         workers=_workers(lookup),
         drain_seconds=lookup.number("FLODGATT_DRAIN_SECONDS", default=8, least=1, most=_MOST_DRAIN),
+        status=lookup.choice("FLODGATT_STATUS", default="false", among=("true", "false")) == "true",
         limits=limits.read(lookup),
         effective=lookup.effective,
         warnings=tuple(lookup.warnings),

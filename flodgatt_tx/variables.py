@@ -15,7 +15,8 @@ class Variable:
     Something that can be set: in the environment, in the dotenv file, as a long *option*.
 
     *default* is what documents say. What is *secret* is never shown, and its option takes the
-    name of a file instead of the value, because everybody on a machine can read command lines.
+    name of a file instead of the value, because everybody on a machine can read command lines. The
+    option of a *switch* takes nothing, and means `true`.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Variable:
     help: str
     default: str = ""
     secret: bool = False
+    switch: bool = False
 
     @property
     def flag(self) -> str | None:
@@ -64,6 +66,13 @@ VARIABLES = (
         "drain-seconds",
         "seconds over which clients are sent away when the server goes down",
         "8",
+    ),
+    Variable(
+        "FLODGATT_STATUS",
+        "status",
+        "true to tell everybody, under /api/v1/streaming/status, how many listen to what",
+        "false",
+        switch=True,
     ),
     Variable(
         "FLODGATT_MAX_CONNECTIONS",

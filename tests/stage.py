@@ -66,7 +66,9 @@ class Stage:
     come by way of a proxy on the same machine, which does not say for whom it asks.
     """
 
-    def __init__(self, limits: Limits = STANDARD, trusted_proxies: str = "loopback") -> None:
+    def __init__(
+        self, limits: Limits = STANDARD, trusted_proxies: str = "loopback", **more: Any
+    ) -> None:
         self.clock = MemoryReactorClock()
         # Autobahn's timers look here for their reactor, and nowhere else.
         self._real_loop, txaio.config.loop = txaio.config.loop, self.clock
@@ -75,7 +77,9 @@ class Stage:
         for account, token in enumerate(("ann", "ben", "cyd"), 1):
             self.mastodon.tokens[token] = viewer(account)
         networks = load([Layer("test", {"TRUSTED_PROXY_IP": trusted_proxies})]).trusted_proxies
-        self.parts = make_parts(self.clock, self.mastodon, limits=limits, trusted_proxies=networks)
+        self.parts = make_parts(
+            self.clock, self.mastodon, limits=limits, trusted_proxies=networks, **more
+        )
         self.services = [
             keep_subscribed(self.clock, self.redis, [], self.parts.pubsub),
             keep_present(self.clock, self.redis, [], self.parts.presence),

@@ -31,6 +31,8 @@ def frames(*numbers: int) -> bytes:
 class Sink:
     """Keeps what is written, one item for each write, also in a book that all share."""
 
+    unsent = 0
+
     def __init__(self, book: list[bytes]) -> None:
         self.writes: list[bytes] = []
         self._book = book
@@ -195,6 +197,8 @@ class DeliveryTests(SynchronousTestCase):
 
 class Broken:
     """Takes no frames."""
+
+    unsent = 0
 
     def send(self, frame: bytes) -> None:
         """Fail."""

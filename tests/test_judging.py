@@ -34,6 +34,8 @@ from tests.stage import API, Stage, StageTestCase, status, viewer
 class Recorder:
     """A connection that keeps what it is sent."""
 
+    unsent = 0
+
     def __init__(self) -> None:
         self.frames: list[bytes] = []
         self.ended = False

@@ -35,6 +35,7 @@ FLOORS = (
     frozenset({"event_stream"}),
     frozenset({"api"}),
     frozenset({"subscribing"}),
+    frozenset({"census"}),
     frozenset({"broadcast", "login", "rechecks"}),
     frozenset({"delivery"}),
     frozenset({"accounts", "readers", "judging", "feed_access", "admission"}),

@@ -57,10 +57,20 @@ class OptionsTests(SynchronousTestCase):
         for variable in VARIABLES:
             if variable.flag:
                 value = self.write("secret", "1\n") if variable.secret else "1"
+                flag = f"--{variable.flag}"
                 options = Options({}, self.directory)
-                options.parseOptions(["--demo", f"--{variable.flag}={value}"])
-                self.assertEqual(value, options[variable.flag])
+                options.parseOptions(["--demo", flag if variable.switch else f"{flag}={value}"])
+                self.assertEqual(value, str(options[variable.flag]))
                 self.assertIn(variable.name, options.getUsage())
+
+    def test_switch(self) -> None:
+        """A switch is off until it is given, or its variable is true."""
+        self.assertFalse(self.parsed().settings.status)
+        self.assertTrue(self.parsed("--status").settings.status)
+        self.assertTrue(self.parsed(FLODGATT_STATUS="true").settings.status)
+        self.assertFalse(self.parsed(FLODGATT_STATUS="false").settings.status)
+        (line,) = self.refused(FLODGATT_STATUS="maybe")
+        self.assertIn("FLODGATT_STATUS (environment): expected one of true, false", line)
 
     def test_secrets(self) -> None:
         """Secrets are read from files, and never taken from the command line."""

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import flodgatt_tx
 from flodgatt_tx.settings import VARIABLES, Variable
-from tests.stage import API, StageTestCase
+from tests.stage import API, Stage
 
 README = Path(flodgatt_tx.__file__).absolute().parent.parent / "README.md"
 HEADER = ("| variable | option | default | meaning |", "|---|---|---|---|")
@@ -47,8 +47,13 @@ class SettingsTableTests(SynchronousTestCase):
         self.assertEqual(settings_table().split("\n"), lines[start:end])
 
 
-class PathTests(StageTestCase):
+class PathTests(SynchronousTestCase):
     """What can be asked for is answered."""
+
+    def setUp(self) -> None:
+        """Set up a server that tells all it may."""
+        self.stage = Stage(status=True)
+        self.addCleanup(self.stage.close)
 
     def test_every_path_is_answered(self) -> None:
         """Each path that the README mentions answers, WebSockets on the one without a stream."""

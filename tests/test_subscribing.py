@@ -22,6 +22,8 @@ from tests.stage import StageTestCase, viewer
 class Ear:
     """A connection that keeps what it is sent."""
 
+    unsent = 0
+
     def __init__(self) -> None:
         self.frames: list[bytes] = []
         self.killed = 0

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import Request
 
+from flodgatt_tx import status
 from flodgatt_tx.edge.admission import Visit
 from flodgatt_tx.edge.heartbeat import Heartbeat
 from flodgatt_tx.edge.login import Login
@@ -26,7 +27,10 @@ from flodgatt_tx.streams import PREFIX, kind_of_path
 from flodgatt_tx.viewer import Viewer
 
 _OTHER_PATHS = frozenset(
-    {"", PREFIX.rstrip("/"), f"{PREFIX}health", f"{PREFIX}health/ready", "/metrics", "/favicon.ico"}
+    {
+        *{"", PREFIX.rstrip("/"), f"{PREFIX}health", f"{PREFIX}health/ready"},
+        *{"/metrics", "/favicon.ico", *status.PATHS},
+    }
 )
 _REQUEST_ID = re.compile(r"[\w-]{1,200}", re.ASCII)
 

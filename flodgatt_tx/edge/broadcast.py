@@ -69,6 +69,11 @@ class Broadcast:
         self._received = 0
         self._hearing: dict[tuple[str, bool], list[Subscription]] = {}
 
+    @property
+    def judging(self) -> int:
+        """How many events wait until it is known who may see them, or behind such a one."""
+        return sum(map(len, self._queues.values()))
+
     def published(self, channel: str, message: bytes) -> None:
         """Take one message that Redis sent; it leaves with the others when all have been read."""
         self._received += 1

@@ -36,10 +36,11 @@ class Options(usage.Options):
     synopsis = "[options]"
     longdesc = "Mastodon's streaming API. Each option stands for the variable in parentheses."
     optParameters: ClassVar[list[list[str | None]]] = [
-        *(_parameter(variable) for variable in VARIABLES if variable.flag),
+        *(_parameter(each) for each in VARIABLES if each.flag and not each.switch),
         ["env-file", None, None, "dotenv file to read instead of .env or .env.production"],
     ]
     optFlags: ClassVar[list[list[str | None]]] = [
+        *([each.flag, None, f"{each.help} ({each.name})"] for each in VARIABLES if each.switch),
         ["check", None, "connect to PostgreSQL and Redis, say what is wrong, and exit"],
         ["demo", None, "start an own PostgreSQL and Redis with sample people"],
     ]
@@ -111,6 +112,10 @@ class Options(usage.Options):
         values = {}
         for variable in VARIABLES:
             if variable.flag is None or (value := self[variable.flag]) is None:
+                continue
+            if variable.switch:
+                if value:
+                    values[variable.name] = "true"
                 continue
             try:
                 values[variable.name] = (

@@ -56,16 +56,20 @@ def open_outlet(transport: Any, backlog: Backlog, overflow: Callable[[], object]
 
 @implementer(IPushProducer)
 class Outlet:
-    """Writes through the transport, which says, as to any producer, when it has enough."""
+    """
+    Writes through the transport, which says, as to any producer, when it has enough.
 
-    __slots__ = ("_backlog", "_overflow", "_transport", "_unsent", "_waiting", "blocked")
+    What is *unsent* waits here, in bytes.
+    """
+
+    __slots__ = ("_backlog", "_overflow", "_transport", "_waiting", "blocked", "unsent")
 
     def __init__(self, transport: Any, backlog: Backlog, overflow: Callable[[], object]) -> None:
         self._transport = transport
         self._backlog = backlog
         self._overflow: Callable[[], object] | None = overflow
         self._waiting: deque[bytes] | None = None
-        self._unsent = 0
+        self.unsent = 0
         self.blocked = False
 
     def send(self, frame: bytes) -> None:
@@ -78,7 +82,7 @@ class Outlet:
     def discard(self) -> None:
         """Forget what waits here: what is written from now on comes next."""
         self._waiting = None
-        self._count(-self._unsent)
+        self._count(-self.unsent)
 
     def close(self) -> None:
         """Let go of the transport, which would not close while somebody has more to write."""
@@ -90,7 +94,7 @@ class Outlet:
         if self._overflow is None:
             return
         self._count(len(frame))
-        if self._backlog.is_full(self._unsent):
+        if self._backlog.is_full(self.unsent):
             overflow, self._overflow = self._overflow, None
             self.discard()
             overflow()
@@ -121,7 +125,7 @@ class Outlet:
         self.discard()
 
     def _count(self, size: int) -> None:
-        self._unsent += size
+        self.unsent += size
         self._backlog.total += size
 
 

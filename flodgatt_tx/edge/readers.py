@@ -36,7 +36,9 @@ class Connection(Protocol):
 
 
 class Sink(Protocol):
-    """What takes a reader's frames."""
+    """What takes a reader's frames; *unsent* of what it took waits with it, in bytes."""
+
+    unsent: int
 
     def send(self, frame: bytes) -> None:
         """Send bytes that are framed for the reader's transport."""

@@ -16,6 +16,7 @@ from flodgatt_tx.edge.accounts import Accounts
 from flodgatt_tx.edge.admission import Admission
 from flodgatt_tx.edge.api import Api
 from flodgatt_tx.edge.broadcast import Broadcast
+from flodgatt_tx.edge.census import Census
 from flodgatt_tx.edge.database import Pool
 from flodgatt_tx.edge.dependency import COMMANDS, SUBSCRIPTIONS, Dependency
 from flodgatt_tx.edge.entrance import EntranceFactory
@@ -78,11 +79,12 @@ def make_parts(
     domain_blocks_age: int = 30,
     limits: Limits = _STANDARD,
     trusted_proxies: Sequence[Network] = (),
+    status: bool = False,
 ) -> Parts:
     """
     Put the parts together around a *mastodon* that can be asked.
 
-    *domain_blocks_age* is in seconds.
+    *domain_blocks_age* is in seconds; *status* is told to everybody, or to nobody.
     """
     metrics = Metrics()
     reports = Reports()
@@ -94,6 +96,9 @@ def make_parts(
     rechecks = Rechecks(mastodon, accounts.refresh, reactor)
     judge = Judge(mastodon, feed_access, reactor)
     broadcast = Broadcast(judge, reactor, metrics, accounts.reload)
+    census = Census(rechecks.items, broadcast)
+    reports.add("status", census.count)
+    reports.add("timelines", census.timelines)
     redis = Dependency("Redis", reactor, SUBSCRIPTIONS, COMMANDS)
     readiness = Readiness(reactor, metrics)
     readiness.add(redis)
@@ -118,7 +123,7 @@ def make_parts(
         backlog=backlog,
         reports=reports,
     )
-    site = StreamingSite(StreamingApi(api), limits, reactor)
+    site = StreamingSite(StreamingApi(api, status), limits, reactor)
     front = EntranceFactory(reactor, site, StreamingSocketFactory(api), admission)
     timed: list[IService] = [presence, accounts, feed_access, rechecks, api.pings, api.thumps]
     timed += [gaps, readiness]
@@ -161,6 +166,7 @@ def make_server(
         settings.domain_blocks_age,
         settings.limits,
         settings.trusted_proxies,
+        settings.status,
     )
     watch = parts.metrics.watch
     watch("pg_pool_total_connections", "Connections to PostgreSQL", lambda: pool.total)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -20,6 +21,7 @@ from twisted.web.server import NOT_DONE_YET, Site
 from twisted.web.server import Request as SiteRequest
 from typing_extensions import override
 
+from flodgatt_tx import status
 from flodgatt_tx.edge.admission import Visit
 from flodgatt_tx.edge.api import Api, header, refusal_of, request_id, shown_path
 from flodgatt_tx.edge.metrics import CONTENT_TYPE, render
@@ -50,7 +52,7 @@ class StreamingApi(Resource):
     isLeaf = True
     _log = Logger()
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, status_for_all: bool = False) -> None:
         Resource.__init__(self)
         self._api = api
         self._answers: dict[str, Answer] = {
@@ -59,6 +61,9 @@ class StreamingApi(Resource):
             f"{PREFIX}health": self._health,
             f"{PREFIX}health/ready": self._ready,
         }
+        if status_for_all:
+            for path, part in status.PATHS.items():
+                self._answers[path] = partial(self._status, part)
 
     @override
     def render(self, request: Request) -> int | bytes:
@@ -110,6 +115,20 @@ class StreamingApi(Resource):
             return _text(request, CONTENT_TYPE.encode(), render(answers))
 
         return self._later(request, self._api.reports.collect("metrics").addCallback(write))
+
+    def _status(self, part: str, request: Request, parameters: Mapping[str, str]) -> int:
+        as_json = "application/json" in (header(request, b"accept") or "")
+        request.setHeader(b"vary", b"Accept")
+
+        def write(answers: Mapping[str, Any]) -> bytes:
+            count = status.add_up(filter(None, answers.values()))
+            if as_json:
+                body = orjson.dumps(status.as_json(part, count))
+                return _text(request, b"application/json", body)
+            text = status.as_text(part, count)
+            return _text(request, b"text/plain; charset=utf-8", text.encode())
+
+        return self._later(request, self._api.reports.collect("status").addCallback(write))
 
     def _later(self, request: Request, body: Deferred[bytes]) -> int:
         """Answer when the *body* is there, unless the client is gone by then."""
