@@ -1,7 +1,7 @@
 """
 Who must not see a status on a public or hashtag stream.
 
-A status is judged in two steps: `suits` needs nothing but the status, the stream and the viewer;
+A status is judged in two steps: `misfit` needs nothing but the status, the stream and the viewer;
 `Relations.hidden_from` needs what PostgreSQL knows of blocks and mutes, asked once for a status
 however many readers there are.
 """
@@ -20,6 +20,8 @@ from flodgatt_tx.streams import Stream
 from flodgatt_tx.viewer import Viewer
 
 NOBODY: frozenset[int] = frozenset()
+# Why a status does not suit a reader.
+LOCAL_ONLY, CLOSED_FEED, LANGUAGE = "local_only", "closed_feed", "language"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +75,18 @@ def _read_mentions(mentions: object) -> frozenset[int] | None:
     return None if None in ids else frozenset(each for each in ids if each is not None)
 
 
-def suits(status: Status, stream: Stream, viewer: Viewer, closed: Closed = ALL_OPEN) -> bool:
+def misfit(status: Status, stream: Stream, viewer: Viewer, closed: Closed = ALL_OPEN) -> str:
     """
-    Whether a status suits a stream and its viewer, by all that needs no database.
+    Why a status does not suit a stream and its viewer, by all that needs no database, if so.
 
     *closed* are the feeds that the site has switched off.
     """
     if status.local_only and not stream.allow_local_only:
-        return False
+        return LOCAL_ONLY
     if (stream.feed, status.local) in closed and not viewer.sees_closed_feeds:
-        return False
-    return viewer.languages is None or status.language in viewer.languages
+        return CLOSED_FEED
+    suits = viewer.languages is None or status.language in viewer.languages
+    return "" if suits else LANGUAGE
 
 
 @dataclass(frozen=True, slots=True)

@@ -562,17 +562,17 @@ class UnsentTests(AdmissionTestCase):
 
     def test_limits(self) -> None:
         """The backlog has the limits that are set."""
-        for limits, waiting, full in (
-            (Limits(unsent=10), 11, True),
-            (Limits(unsent=10), 10, False),
-            (OFF, 1 << 60, False),
+        for limits, waiting, cause in (
+            (Limits(unsent=10), 11, "slow"),
+            (Limits(unsent=10), 10, ""),
+            (OFF, 1 << 60, ""),
         ):
             self.set_stage(limits)
-            self.assertEqual(full, self.stage.parts.api.backlog.is_full(waiting))
+            self.assertEqual(cause, self.stage.parts.api.backlog.excess(waiting))
         self.set_stage(Limits(unsent=0, unsent_total=10))
         backlog = self.stage.parts.api.backlog
         backlog.total = 11
-        self.assertTrue(backlog.is_full(1))
+        self.assertEqual("crowded", backlog.excess(1))
 
 
 class WarningTests(AdmissionTestCase):

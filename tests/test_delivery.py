@@ -4,6 +4,7 @@ From events to writes: what leaves together, in which order, and in which slices
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.task import Clock
@@ -56,6 +57,10 @@ class DeliveryTests(SynchronousTestCase):
         self.delivery = Delivery(self.clock, self.metrics, self.killed.append)
         self.delivery.producer = self
 
+    def put(self, event: Event, recipients: Sequence[Subscription]) -> None:
+        """Let an event be sent that was heard just now."""
+        self.delivery.put(event, recipients, self.clock.seconds())
+
     def pauseProducing(self) -> None:  # noqa: N802 # Twisted's
         """See `Producer`."""
         self.said.append("pause")
@@ -89,7 +94,7 @@ class DeliveryTests(SynchronousTestCase):
         """What is put before a flush is one write for each reader, and they share its bytes."""
         listeners = self.listeners(3)
         for number in range(3):
-            self.delivery.put(event(number), listeners)
+            self.put(event(number), listeners)
         self.assertEqual([], self.book)
         self.delivery.flush()
         self.assertEqual([frames(0, 1, 2)] * 3, self.book)
@@ -103,9 +108,9 @@ class DeliveryTests(SynchronousTestCase):
         """A reader of several channels gets all of them in one write, in the order they came."""
         one, both = self.listeners(2)
         other = self.listener(both.reader)
-        self.delivery.put(event(1), [one, both])
-        self.delivery.put(event(2), [other])
-        self.delivery.put(event(3), [one, both])
+        self.put(event(1), [one, both])
+        self.put(event(2), [other])
+        self.put(event(3), [one, both])
         self.delivery.flush()
         self.assertEqual([frames(1, 3)], self.writes(one))
         self.assertEqual([frames(1, 2, 3)], self.writes(both))
@@ -113,7 +118,7 @@ class DeliveryTests(SynchronousTestCase):
     def test_gone(self) -> None:
         """Who has gone or listens no more when it is sent gets nothing."""
         gone, ended, here = self.listeners(3)
-        self.delivery.put(event(1), [gone, ended, here])
+        self.put(event(1), [gone, ended, here])
         gone.reader.ready = ended.listening = False
         self.delivery.flush()
         self.assertEqual([frames(1)], self.book)
@@ -122,7 +127,7 @@ class DeliveryTests(SynchronousTestCase):
         """What is flushed soon leaves together at the end of the moment."""
         [listener] = self.listeners(1)
         for number in range(2):
-            self.delivery.put(event(number), [listener])
+            self.put(event(number), [listener])
             self.delivery.flush_soon()
         self.assertEqual([], self.book)
         self.clock.advance(0)
@@ -131,7 +136,7 @@ class DeliveryTests(SynchronousTestCase):
     def test_slices(self) -> None:
         """A great fan-out leaves the reactor free between its slices, and nobody is fed more."""
         listeners = self.listeners(2 * SLICE + 1)
-        self.delivery.put(event(1), listeners)
+        self.put(event(1), listeners)
         self.delivery.flush()
         self.assertEqual((SLICE, ["pause"]), (len(self.book), self.said))
         between: list[int] = []
@@ -143,7 +148,7 @@ class DeliveryTests(SynchronousTestCase):
 
     def test_whole_slices(self) -> None:
         """So does one that ends with a slice."""
-        self.delivery.put(event(1), self.listeners(SLICE))
+        self.put(event(1), self.listeners(SLICE))
         self.delivery.flush()
         self.clock.advance(0)
         self.assertEqual((SLICE, ["pause", "resume"]), (len(self.book), self.said))
@@ -152,9 +157,9 @@ class DeliveryTests(SynchronousTestCase):
     def test_order(self) -> None:
         """What is flushed between slices waits behind them."""
         listeners = self.listeners(SLICE + 1)
-        self.delivery.put(event(1), listeners)
+        self.put(event(1), listeners)
         self.delivery.flush()
-        self.delivery.put(event(2), listeners)
+        self.put(event(2), listeners)
         self.delivery.flush()
         self.assertEqual(SLICE, len(self.book))
         self.clock.pump([0] * 3)
@@ -165,7 +170,7 @@ class DeliveryTests(SynchronousTestCase):
         """A kill overtakes what waits in a slice."""
         listeners = self.listeners(SLICE + 1)
         self.delivery.producer = None
-        self.delivery.put(event(1), listeners)
+        self.put(event(1), listeners)
         self.delivery.flush()
         listeners[-1].reader.ready = False
         self.clock.advance(0)
@@ -176,9 +181,9 @@ class DeliveryTests(SynchronousTestCase):
         """If events cannot be put together, the next ones are all the same."""
         before, behind = self.listeners(2)
         nobody: Any = None
-        self.delivery.put(event(1), [before, nobody, behind])
+        self.put(event(1), [before, nobody, behind])
         self.delivery.flush()
-        self.delivery.put(event(2), [before, behind])
+        self.put(event(2), [before, behind])
         self.delivery.flush()
         self.assertEqual([frames(1), frames(2)], self.writes(before))
         self.assertEqual([frames(2)], self.writes(behind))
@@ -188,7 +193,7 @@ class DeliveryTests(SynchronousTestCase):
         """Who cannot be sent to is killed; the others get it."""
         broken, good = self.listeners(2)
         broken.reader.outlet = Broken()
-        self.delivery.put(event(1), [broken, good])
+        self.put(event(1), [broken, good])
         self.delivery.flush()
         self.assertEqual([frames(1)], self.writes(good))
         self.assertEqual([broken.reader], self.killed)

@@ -13,10 +13,10 @@ from flodgatt_tx.filtering import (
     NOBODY,
     Relations,
     Status,
+    misfit,
     normalize_domain,
     read_status,
     relations_from_rows,
-    suits,
 )
 from flodgatt_tx.streams import Stream, open_stream
 from flodgatt_tx.viewer import Viewer
@@ -108,7 +108,7 @@ class SuitsTests(SynchronousTestCase):
             languages = None if chosen is None else frozenset(chosen)
             viewer = replace(VIEWER, languages=languages)
             status = replace(STATUS, language=language)
-            suited = suits(status, stream(), viewer)
+            suited = not misfit(status, stream(), viewer)
             self.assertEqual(expected, suited, msg=repr((language, chosen)))
 
     def test_closed_feeds(self) -> None:
@@ -127,10 +127,10 @@ class SuitsTests(SynchronousTestCase):
         ):
             status = replace(STATUS, local=local)
             case = repr((closed, kind, local))
-            self.assertEqual(expected, suits(status, stream(kind), VIEWER, closed), msg=case)
+            self.assertEqual(expected, not misfit(status, stream(kind), VIEWER, closed), msg=case)
             for permissions in (1 << 0, 1 << 20):
                 viewer = replace(VIEWER, permissions=permissions)
-                self.assertTrue(suits(status, stream(kind), viewer, closed), msg=case)
+                self.assertTrue(not misfit(status, stream(kind), viewer, closed), msg=case)
 
     def test_local_only(self) -> None:
         """A local-only status goes to the streams that allow it."""
@@ -142,8 +142,8 @@ class SuitsTests(SynchronousTestCase):
             (True, "hashtag"),
         ):
             status = replace(STATUS, local_only=True)
-            self.assertEqual(expected, suits(status, stream(kind), VIEWER), msg=kind)
-            self.assertTrue(suits(STATUS, stream(kind), VIEWER), msg=kind)
+            self.assertEqual(expected, not misfit(status, stream(kind), VIEWER), msg=kind)
+            self.assertTrue(not misfit(STATUS, stream(kind), VIEWER), msg=kind)
 
 
 class RelationsTests(SynchronousTestCase):

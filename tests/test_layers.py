@@ -70,7 +70,7 @@ FLOORS = (
                 "awaiting",
                 "garbage",
             },
-            *{"dependency", "systemd", "reports", "inheriting"},
+            *{"dependency", "systemd", "reports", "inheriting", "collectors", "lag"},
         }
     ),
 )

@@ -90,8 +90,9 @@ class SocketOutletTests(SynchronousTestCase):
         self.overflows = 0
         self.outlet = open_outlet(self.wires.transport, self.backlog, self._overflow)
 
-    def _overflow(self) -> None:
+    def _overflow(self, cause: str) -> None:
         self.overflows += 1
+        self.cause = cause
 
     def fill(self) -> list[bytes]:
         """Send until the transport has enough; return what was sent."""
@@ -219,8 +220,9 @@ class OutletTests(SynchronousTestCase):
         """Make an outlet."""
         return Outlet(self.wire, self.backlog, self._overflow)
 
-    def _overflow(self) -> None:
+    def _overflow(self, cause: str) -> None:
         self.overflows += 1
+        self.cause = cause
 
     def written(self) -> int:
         """Count the bytes that were written since this was asked last."""
@@ -242,6 +244,7 @@ class OutletTests(SynchronousTestCase):
         self.outlet.send(b"x")
         self.outlet.send(b"x")
         self.assertEqual((0, 1, 0), (self.written(), self.overflows, self.backlog.total))
+        self.assertEqual("slow", self.cause)
 
     def test_all_together(self) -> None:
         """What waits for all together is bounded too: who adds to it then is given up."""
@@ -251,6 +254,7 @@ class OutletTests(SynchronousTestCase):
             outlet.pauseProducing()
             outlet.send(b"x" * 100)
         self.assertEqual((1, 200), (self.overflows, self.backlog.total))
+        self.assertEqual(("crowded", 2), (self.cause, self.backlog.clients))
         outlets[0].stopProducing()
         self.assertEqual(100, self.backlog.total)
 
@@ -317,7 +321,7 @@ class SlowReaderTests(StageTestCase):
         self.stage.wait(6)
         for transport, client in clients.items():
             self.assertTrue(client.closed)
-            dropped = self.stage.metric("slow_readers_dropped_total", type=transport)
+            dropped = self.stage.metric("readers_dropped_total", type=transport, reason="slow")
             self.assertEqual(1, dropped, transport)
             client.hang_up()
         self.assertEqual(0, self.stage.parts.api.backlog.total)

@@ -14,10 +14,11 @@ from twisted.python.failure import Failure
 from twisted.web.http import Request
 
 from flodgatt_tx import status
+from flodgatt_tx.credentials import find_token
 from flodgatt_tx.edge.admission import Visit
 from flodgatt_tx.edge.heartbeat import Heartbeat
 from flodgatt_tx.edge.login import Login
-from flodgatt_tx.edge.metrics import Metrics
+from flodgatt_tx.edge.metrics import BAD_TOKEN, NO_TOKEN, UNAVAILABLE, Metrics
 from flodgatt_tx.edge.outlet import Backlog
 from flodgatt_tx.edge.readiness import Readiness
 from flodgatt_tx.edge.reports import Reports
@@ -54,20 +55,38 @@ class Api:
     backlog: Backlog
     reports: Reports
 
-    async def log_in(self, token: str, visit: Visit) -> Viewer:
+    async def log_in(
+        self, visit: Visit, authorization: str | None, parameter: str | None, protocols: str | None
+    ) -> Viewer:
         """
-        Find out who owns a *token*, for a connection that has not used up its tries.
+        Find out who owns the token in one of these places; the connection may have tries left.
 
-        :raises RefusalError: as `Login.viewer` does, and for limits.
+        :raises RefusalError: as `find_token` and `Login.viewer` do, and for limits.
         """
-        visit.try_token()
+        cause = NO_TOKEN
         try:
-            viewer = await self.login.viewer(token)
+            token = find_token(authorization, parameter, protocols)
+            cause = "failed_logins"
+            visit.try_token()
+            cause = UNAVAILABLE
+            viewer = await self._viewer(token, visit)
+            cause = "account"
+            visit.log_in(viewer.account_id)
+        except UnauthorizedError:
+            self.metrics.logins_refused.counts[(NO_TOKEN if cause == NO_TOKEN else BAD_TOKEN,)] += 1
+            raise
+        except RefusalError:
+            self.metrics.logins_refused.counts[(cause,)] += 1
+            raise
+        self.metrics.logins.inc()
+        return viewer
+
+    async def _viewer(self, token: str, visit: Visit) -> Viewer:
+        try:
+            return await self.login.viewer(token)
         except UnauthorizedError:
             visit.fail()
             raise
-        visit.log_in(viewer.account_id)
-        return viewer
 
 
 def shown_path(path: str) -> str:

@@ -34,7 +34,7 @@ MakeLink = Callable[[Any, Callable[[Link], None]], Link]
 
 
 class Pool(Service):
-    """At most `settings.pool` connections, made when they are needed."""
+    """At most `settings.pool` connections, made when they are needed; *connects* counts them."""
 
     def __init__(
         self, reactor: Any, settings: DatabaseSettings, make_link: MakeLink = Link
@@ -45,6 +45,7 @@ class Pool(Service):
         self._links: set[Link] = set()
         self._idle: list[Link] = []
         self._waiting: deque[Deferred[None]] = deque()
+        self.connects = 0
         self.dependency = Dependency("PostgreSQL", reactor, ANSWERS)
         self._stopped = False
 
@@ -133,6 +134,7 @@ class Pool(Service):
             link.close()
             self._check_in(link)
             raise
+        self.connects += 1
         return link, True
 
     def _check_in(self, link: Link) -> None:

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from math import inf
 from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from flodgatt_tx.edge.metrics import TRANSPORTS, Metrics
-from flodgatt_tx.edge.readers import Reader, Subscription, frame_for
+from flodgatt_tx.edge.metrics import Metrics
+from flodgatt_tx.edge.readers import Reader, Subscription, frame_for, transport_of
 from flodgatt_tx.envelope import Event
 
 # So many writes take about 3 ms.
@@ -25,6 +26,21 @@ SLICE = 250
 
 _Run = tuple[list[Event], Sequence[Subscription]]
 _Writes = Iterator[tuple[Reader, bytes]]
+
+
+class _FanOut:
+    """
+    Writes that were flushed together.
+
+    The oldest of their events was *heard* then, and they were flushed when it *began*.
+    """
+
+    __slots__ = ("began", "heard", "writes")
+
+    def __init__(self, writes: _Writes, heard: float, began: float) -> None:
+        self.writes = writes
+        self.heard = heard
+        self.began = began
 
 
 class Producer(Protocol):
@@ -54,14 +70,27 @@ class Delivery:
         self.producer: Producer | None = None
         self._clock = clock
         self._metrics = metrics
+        self._messages = metrics.sent.counts
+        self._bytes = metrics.sent_bytes.counts
         self._kill = kill
         self._batch: list[_Run] = []
-        self._unsent: deque[_Writes] = deque()
+        self._heard = inf
+        self._unsent: deque[_FanOut] = deque()
         self._flushing = False
-        self._sent = dict.fromkeys(TRANSPORTS, 0)
 
-    def put(self, event: Event, recipients: Sequence[Subscription]) -> None:
-        """Send an event with the next flush; equal neighbours share one list of *recipients*."""
+    @property
+    def unsent(self) -> int:
+        """How many fan-outs are not at their end."""
+        return len(self._unsent)
+
+    def put(self, event: Event, recipients: Sequence[Subscription], heard: float) -> None:
+        """
+        Send an event with the next flush; equal neighbours share one list of *recipients*.
+
+        It was *heard* then, in seconds of the clock.
+        """
+        if heard < self._heard:
+            self._heard = heard
         if self._batch and self._batch[-1][1] is recipients:
             self._batch[-1][0].append(event)
         else:
@@ -78,8 +107,10 @@ class Delivery:
         self._flushing = False
         if self._batch:
             batch, self._batch = self._batch, []
+            heard, self._heard = self._heard, inf
             busy = bool(self._unsent)
-            self._unsent.append(self._writes(*batch[0]) if len(batch) == 1 else self._merged(batch))
+            writes = self._writes(*batch[0]) if len(batch) == 1 else self._merged(batch)
+            self._unsent.append(_FanOut(writes, heard, self._clock.seconds()))
             if not busy:
                 self._send()
                 if self._unsent and self.producer:
@@ -88,13 +119,18 @@ class Delivery:
     def _writes(self, events: Sequence[Event], recipients: Sequence[Subscription]) -> _Writes:
         """Say what each recipient is to be written; only when its turn has come."""
         frames: dict[bytes, bytes] = {}
-        for each in recipients:
-            reader, kind = each.reader, each.kind
-            if reader.ready and each.listening:
-                if kind not in frames:
-                    frames[kind] = b"".join([frame_for(kind, event) for event in events])
-                self._sent[reader.transport] += len(events)
-                yield reader, frames[kind]
+        taken: dict[bytes, int] = {}
+        try:
+            for each in recipients:
+                reader, kind = each.reader, each.kind
+                if reader.ready and each.listening:
+                    if kind not in frames:
+                        frames[kind] = b"".join([frame_for(kind, event) for event in events])
+                        taken[kind] = 0
+                    taken[kind] += 1
+                    yield reader, frames[kind]
+        finally:
+            self._count(frames, taken, len(events))
 
     def _merged(self, batch: Sequence[_Run]) -> _Writes:
         """Say what each recipient of several runs is to be written at once."""
@@ -109,16 +145,19 @@ class Delivery:
         """Send a slice."""
         room = SLICE
         while self._unsent and room:
+            fanout, before = self._unsent[0], room
             try:
-                for reader, frames in islice(self._unsent[0], room):
+                for reader, frames in islice(fanout.writes, room):
                     room -= 1
                     self._send_to(reader, frames)
             except Exception:
                 self._log.failure("events could not be put together")
                 room = max(room, 1)  # there is no more of them
+            now = self._clock.seconds()
+            self._metrics.latency.observe(now - fanout.heard, before - room)
             if room:
                 self._unsent.popleft()
-        self._count()
+                self._metrics.fanout.observe(now - fanout.began)
         if self._unsent:
             self._clock.callLater(0, self._go_on)
 
@@ -130,10 +169,12 @@ class Delivery:
                 self._log.failure("an event could not be sent")
                 self._kill(reader)
 
-    def _count(self) -> None:
-        for transport, count in self._sent.items():
-            self._metrics.messages_sent.labels(transport).inc(count)
-        self._sent = dict.fromkeys(TRANSPORTS, 0)
+    def _count(self, frames: dict[bytes, bytes], taken: dict[bytes, int], events: int) -> None:
+        """Count what was *taken* of each kind of frames, each of which holds so many events."""
+        for kind, count in taken.items():
+            labels = (transport_of(kind),)
+            self._messages[labels] += count * events
+            self._bytes[labels] += count * len(frames[kind])
 
     def _go_on(self) -> None:
         self._send()

@@ -18,7 +18,7 @@ class Dependency:
     Redis or PostgreSQL: *up* while none of its *parts* is missing, which at first all are.
 
     *since* when it has been so is in seconds, as *clock* has them, and so is when it was last
-    *heard*. The log is told of every change, once.
+    *heard*. The log is told of every change, once; *losses* counts those for the worse.
     """
 
     _log = Logger()
@@ -27,6 +27,7 @@ class Dependency:
         self.name = name
         self.since: float = clock.seconds()
         self.heard: float | None = None
+        self.losses = 0
         self._clock = clock
         self._missing = list(parts)
         self._told = False
@@ -57,6 +58,7 @@ class Dependency:
     def lose(self, part: str, reason: str) -> None:
         """Take note that a part of it is not there; *reason* is for the log."""
         if self.up:
+            self.losses += 1
             self._changed()
         if part not in self._missing:
             self._missing.append(part)

@@ -94,8 +94,8 @@ class EventStream(Protocol):
     def _chunked(self) -> bool:
         return self._reader.framing == CHUNKED
 
-    def _overflow(self) -> None:
-        self._api.metrics.slow_readers.labels(EVENTSOURCE).inc()
+    def _overflow(self, cause: str) -> None:
+        self._api.metrics.readers_dropped.counts[EVENTSOURCE, cause] += 1
         self.go_away()
 
     def _abort(self) -> None:

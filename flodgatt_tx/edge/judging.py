@@ -17,9 +17,10 @@ from flodgatt_tx.edge.accounts import Account
 from flodgatt_tx.edge.batching import Batch
 from flodgatt_tx.edge.feed_access import FeedAccess
 from flodgatt_tx.edge.mastodon import Mastodon
+from flodgatt_tx.edge.metrics import BLOCK, DOMAIN_BLOCK, UNKNOWN, Metrics
 from flodgatt_tx.edge.readers import Subscription
 from flodgatt_tx.envelope import Event
-from flodgatt_tx.filtering import Relations, Status, suits
+from flodgatt_tx.filtering import LANGUAGE, Relations, Status, misfit
 from flodgatt_tx.framing import with_filtered
 from flodgatt_tx.plaintext import searchable_text
 
@@ -32,27 +33,35 @@ _NO_RESULTS = b"[]"
 class Judge:
     """Judges statuses on filtered streams."""
 
-    def __init__(self, mastodon: Mastodon, feed_access: FeedAccess, clock: IReactorTime) -> None:
+    def __init__(
+        self, mastodon: Mastodon, feed_access: FeedAccess, clock: IReactorTime, metrics: Metrics
+    ) -> None:
         self._mastodon = mastodon
         self._feed_access = feed_access
         self._clock = clock
+        self._withheld = metrics.filtered.counts
         self._questions: Batch[Status, Relations] = Batch(self._ask)
 
-    def suited(self, status: Status, recipients: Iterable[Subscription]) -> list[Subscription]:
+    def suited(self, status: Status, recipients: Sequence[Subscription]) -> list[Subscription]:
         """Those of the *recipients* whom a status suits, as far as can be told without asking."""
-        closed = self._feed_access.closed
-        if closed or status.local_only:
-            return [
-                each
-                for each in recipients
-                if suits(status, each.stream, each.reader.viewer, closed)
-            ]
+        if status.local_only or self._feed_access.closed:
+            return self._picked(status, recipients)
         # What that comes to for most statuses; there may be very many recipients.
-        return [
+        suited = [
             each
             for each in recipients
             if (known := each.reader.viewer.languages) is None or status.language in known
         ]
+        return self._withhold(LANGUAGE, recipients, suited)
+
+    def _picked(self, status: Status, recipients: Iterable[Subscription]) -> list[Subscription]:
+        picked, closed = [], self._feed_access.closed
+        for each in recipients:
+            if reason := misfit(status, each.stream, each.reader.viewer, closed):
+                self._withheld[(reason,)] += 1
+            else:
+                picked.append(each)
+        return picked
 
     async def parcels(
         self, event: Event, status: Status, recipients: Sequence[Subscription]
@@ -67,15 +76,35 @@ class Judge:
         while accounts := _reloading(recipients):
             await gatherResults([each.when_reloaded() for each in accounts])
         hidden_from = relations.hidden_from(status) if relations else frozenset()
+        return self._filter(event, status, self._allowed(status, recipients, hidden_from))
+
+    def _allowed(
+        self, status: Status, recipients: Sequence[Subscription], hidden_from: frozenset[int]
+    ) -> list[Subscription]:
         allowed = [
             each
             for each in recipients
-            if each.account
-            and each.account.loaded
-            and each.account.id not in hidden_from
-            and status.domain not in each.account.blocked_domains
+            if each.account and each.account.loaded and each.account.id not in hidden_from
         ]
-        return self._filter(event, status, allowed)
+        if len(allowed) < len(recipients):
+            loaded = [each for each in recipients if each.account and each.account.loaded]
+            self._withhold(UNKNOWN, recipients, loaded)
+            self._withhold(BLOCK, loaded, allowed)
+        if status.domain is None:
+            return allowed
+        near = [
+            each
+            for each in allowed
+            if each.account and status.domain not in each.account.blocked_domains
+        ]
+        return self._withhold(DOMAIN_BLOCK, allowed, near)
+
+    def _withhold(
+        self, reason: str, before: Sequence[Subscription], after: list[Subscription]
+    ) -> list[Subscription]:
+        """Count those who are left out, and go on with the others."""
+        self._withheld[(reason,)] += len(before) - len(after)
+        return after
 
     def _filter(
         self, event: Event, status: Status, recipients: Iterable[Subscription]

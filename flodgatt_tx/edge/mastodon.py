@@ -13,7 +13,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from flodgatt_tx.edge.link import Rows, SqlError
-from flodgatt_tx.errors import UNEXPECTED, RefusalError
+from flodgatt_tx.edge.metrics import REFUSED, UNAVAILABLE, Metrics
+from flodgatt_tx.errors import UNEXPECTED, RefusalError, UnavailableError
 from flodgatt_tx.feeds import SETTINGS, Closed, closed_feeds
 from flodgatt_tx.filtering import Relations, normalize_domain, relations_from_rows
 from flodgatt_tx.keyword_filters import Filter, Row, filters_from_rows
@@ -88,9 +89,15 @@ class MastodonDatabase:
 
     _log = Logger()
 
-    def __init__(self, pool: Queries, seconds: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        pool: Queries,
+        seconds: Callable[[], float] = time.monotonic,
+        metrics: Metrics | None = None,
+    ) -> None:
         self._pool = pool
         self._seconds = seconds
+        self._metrics = metrics or Metrics()
         self._schema: Schema | None = None
         self._looked = 0.0
         self._probing: list[Deferred[Schema]] = []
@@ -155,7 +162,20 @@ class MastodonDatabase:
 
     async def _ask_once(self, question: str, parameters: Mapping[str, Any]) -> Rows:
         statement: str | None = getattr(await self._known_schema(), question)
-        return [] if statement is None else await self._pool.query(statement, parameters)
+        return [] if statement is None else await self._query(question, statement, parameters)
+
+    async def _query(self, question: str, statement: str, parameters: Mapping[str, Any]) -> Rows:
+        """Run a statement whose parameters are lists, and measure it."""
+        metrics, began = self._metrics, self._seconds()
+        metrics.query_sizes[question].observe(max(map(len, parameters.values())))
+        try:
+            return await self._pool.query(statement, parameters)
+        except (SqlError, UnavailableError) as error:
+            reason = REFUSED if isinstance(error, SqlError) else UNAVAILABLE
+            metrics.query_failures.counts[question, reason] += 1
+            raise
+        finally:
+            metrics.query_times[question].observe(self._seconds() - began)
 
     def _unexpected(self, question: str, error: SqlError) -> RefusalError:
         self._log.error(
@@ -175,7 +195,7 @@ class MastodonDatabase:
 
     async def _probe(self) -> Schema:
         try:
-            rows = await self._pool.query(PROBE, {"tables": list(TABLES)})
+            rows = await self._query("tables", PROBE, {"tables": list(TABLES)})
         except SqlError as error:
             raise self._unexpected("which tables there are", error) from None
         self._schema = schema_from_columns((table, column) for table, column in rows)

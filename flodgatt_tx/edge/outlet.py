@@ -23,6 +23,8 @@ from zope.interface import implementer
 
 MOST_UNSENT = 1024 * 1024
 MOST_UNSENT_TOTAL = 256 * MOST_UNSENT
+# Why somebody has too much: one alone does not read, or all together do not.
+SLOW, CROWDED = "slow", "crowded"
 
 
 class Backlog:
@@ -30,23 +32,27 @@ class Backlog:
     What waits for clients beyond what their transports and the kernel hold, in bytes.
 
     *most* is what may wait for one of them and *most_total* for all together; 0 is no limit.
+    *clients* counts those for whom something waits.
     """
 
     def __init__(self, most: int = MOST_UNSENT, most_total: int = MOST_UNSENT_TOTAL) -> None:
         self.total = 0
+        self.clients = 0
         self._most = most or inf
         self._most_total = most_total or inf
 
-    def is_full(self, unsent: int) -> bool:
-        """Whether a client for which so much waits, counted in the total, has too much."""
-        return unsent > self._most or self.total > self._most_total
+    def excess(self, unsent: int) -> str:
+        """Why a client for which so much waits, counted in the total, has too much, if it has."""
+        if unsent > self._most:
+            return SLOW
+        return CROWDED if self.total > self._most_total else ""
 
 
-def open_outlet(transport: Any, backlog: Backlog, overflow: Callable[[], object]) -> Outlet:
+def open_outlet(transport: Any, backlog: Backlog, overflow: Callable[[str], object]) -> Outlet:
     """
     Make the outlet to a *transport*, whose producer it becomes.
 
-    *overflow* is called, once, when too much waits for the client.
+    *overflow* is called, once and with the cause, when too much waits for the client.
     """
     plain = isinstance(transport, Connection) and not getattr(transport, "TLS", False)
     outlet = (SocketOutlet if plain else Outlet)(transport, backlog, overflow)
@@ -64,10 +70,10 @@ class Outlet:
 
     __slots__ = ("_backlog", "_overflow", "_transport", "_waiting", "blocked", "unsent")
 
-    def __init__(self, transport: Any, backlog: Backlog, overflow: Callable[[], object]) -> None:
+    def __init__(self, transport: Any, backlog: Backlog, overflow: Callable[[str], object]) -> None:
         self._transport = transport
         self._backlog = backlog
-        self._overflow: Callable[[], object] | None = overflow
+        self._overflow: Callable[[str], object] | None = overflow
         self._waiting: deque[bytes] | None = None
         self.unsent = 0
         self.blocked = False
@@ -94,10 +100,10 @@ class Outlet:
         if self._overflow is None:
             return
         self._count(len(frame))
-        if self._backlog.is_full(self.unsent):
+        if cause := self._backlog.excess(self.unsent):
             overflow, self._overflow = self._overflow, None
             self.discard()
-            overflow()
+            overflow(cause)
         elif self._waiting is None:
             self._waiting = deque((frame,))
         else:
@@ -125,8 +131,10 @@ class Outlet:
         self.discard()
 
     def _count(self, size: int) -> None:
+        waited = self.unsent > 0
         self.unsent += size
         self._backlog.total += size
+        self._backlog.clients += (self.unsent > 0) - waited
 
 
 class SocketOutlet(Outlet):

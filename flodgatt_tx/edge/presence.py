@@ -37,7 +37,7 @@ class Presence(Rounds[str]):
 
     It outlives the connection to Redis, which it is given by `redis_ready`. *prefix*, which
     REDIS_NAMESPACE asks for, is put before the names that Redis sees. A *dependency* is told
-    whether the connection is there.
+    whether the connection is there; *connects* counts connections.
     """
 
     _log = Logger()
@@ -45,6 +45,7 @@ class Presence(Rounds[str]):
     def __init__(self, clock: IReactorTime, dependency: Dependency | None = None) -> None:
         super().__init__(clock, REFRESH, _SLOTS)
         self._dependency = dependency
+        self.connects = 0
         self.prefix = ""
         self._holders: Counter[str] = Counter()
         self._written: set[str] = set()
@@ -83,6 +84,7 @@ class Presence(Rounds[str]):
     def redis_ready(self, redis: CommandProtocol) -> None:
         """Write all keys to a Redis that may have lost them."""
         self._redis = redis
+        self.connects += 1
         if self._dependency:
             self._dependency.gain(COMMANDS)
         self._write(list(self._holders))

@@ -42,7 +42,8 @@ class PubSub:
 
     *hearer* is given every message, with the channel as it was asked for: *prefix*, which
     REDIS_NAMESPACE asks for, is put before the names that Redis sees. After a gap *reconnected*
-    is called, when everything that was subscribed is so again. *gaps* measures them.
+    is called, when everything that was subscribed is so again. *gaps* measures them, and *connects*
+    counts connections.
     """
 
     _log = Logger()
@@ -58,7 +59,7 @@ class PubSub:
         self._reactor = reactor
         self._hearer = hearer
         self._reconnected = reconnected
-        self._was_connected = False
+        self.connects = 0
         self._gaps = gaps
         self._channels = Channels()
         self._awaiting = Awaiting()
@@ -94,9 +95,9 @@ class PubSub:
         """Subscribe to everything over a new connection."""
         self._protocol = protocol
         self._flush()
-        if self._was_connected:
+        if self.connects:
             self.when_open(self._channels).addCallback(lambda _: self._reconnected())
-        self._was_connected = True
+        self.connects += 1
         self.when_open(self._channels).addCallback(lambda _: self._all_open(protocol))
 
     def redis_lost(self, good_until: float) -> None:

@@ -97,6 +97,11 @@ class Subscription:
         self.takes_all = stream.home_notifications is None
 
 
+def transport_of(kind: bytes) -> str:
+    """The transport that a kind of subscription is served over."""
+    return EVENTSOURCE if kind in (CHUNKED, PLAIN) else WEBSOCKET
+
+
 def frame_for(kind: bytes, event: Event) -> bytes:
     """Write an event for a kind of subscription: a framing of SSE, or a WebSocket stream's name."""
     if kind == CHUNKED:

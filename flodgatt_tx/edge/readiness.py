@@ -58,8 +58,10 @@ class Readiness(Service):
         heard from it for a while; what comes of that the dependency hears by itself.
         """
         self._watched.append(_Watched(dependency, ask))
-        gauge = self._metrics.dependencies.labels(dependency.name.lower())
+        name = dependency.name.lower()
+        gauge = self._metrics.dependencies.labels(name)
         gauge.set_function(lambda: dependency.up)
+        self._metrics.losses.watch((name,), lambda: dependency.losses)
 
     @property
     def ready(self) -> bool:

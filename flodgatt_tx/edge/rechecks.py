@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from flodgatt_tx.edge.batching import Batch
 from flodgatt_tx.edge.mastodon import Mastodon
+from flodgatt_tx.edge.metrics import REVOKED, Metrics
 from flodgatt_tx.edge.readers import Reader
 from flodgatt_tx.edge.rounds import Rounds
 from flodgatt_tx.errors import RefusalError
@@ -35,11 +36,16 @@ class Rechecks(Rounds[Reader]):
     _log = Logger()
 
     def __init__(
-        self, mastodon: Mastodon, refresh: Callable[[int], object], clock: IReactorTime
+        self,
+        mastodon: Mastodon,
+        refresh: Callable[[int], object],
+        clock: IReactorTime,
+        metrics: Metrics,
     ) -> None:
         super().__init__(clock, PERIOD, PERIOD)
         self._mastodon = mastodon
         self._refresh = refresh
+        self._dropped = metrics.readers_dropped.counts
         self._lookups: Batch[int, Viewer] = Batch(self._look_up)
 
     def __len__(self) -> int:
@@ -73,6 +79,8 @@ class Rechecks(Rounds[Reader]):
             before.account_id,
             before.scopes,
         ):
+            if reader.ready:
+                self._dropped[reader.transport, REVOKED] += 1
             reader.ready = False
             reader.connection.kill()
         else:

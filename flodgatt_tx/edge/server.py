@@ -26,6 +26,7 @@ from flodgatt_tx.edge.gaps import Gaps
 from flodgatt_tx.edge.garbage import Garbage
 from flodgatt_tx.edge.heartbeat import Heartbeat
 from flodgatt_tx.edge.judging import Judge
+from flodgatt_tx.edge.lag import Lag
 from flodgatt_tx.edge.listeners import Listeners
 from flodgatt_tx.edge.login import Login
 from flodgatt_tx.edge.mastodon import Mastodon, MastodonDatabase
@@ -80,21 +81,23 @@ def make_parts(
     limits: Limits = _STANDARD,
     trusted_proxies: Sequence[Network] = (),
     status: bool = False,
+    metrics: Metrics | None = None,
 ) -> Parts:
     """
     Put the parts together around a *mastodon* that can be asked.
 
     *domain_blocks_age* is in seconds; *status* is told to everybody, or to nobody.
+    *metrics* are there if somebody else counts, too.
     """
-    metrics = Metrics()
+    metrics = metrics or Metrics()
     reports = Reports()
     reports.add("metrics", metrics.families)
     admission = Admission(limits, trusted_proxies, metrics, reactor)
     metrics.watch("open_connections", "Connections, whatever they are for", lambda: admission.here)
     feed_access = FeedAccess(mastodon, reactor)
     accounts = Accounts(mastodon, feed_access, reactor, domain_blocks_age)
-    rechecks = Rechecks(mastodon, accounts.refresh, reactor)
-    judge = Judge(mastodon, feed_access, reactor)
+    rechecks = Rechecks(mastodon, accounts.refresh, reactor, metrics)
+    judge = Judge(mastodon, feed_access, reactor, metrics)
     broadcast = Broadcast(judge, reactor, metrics, accounts.reload)
     census = Census(rechecks.items, broadcast)
     reports.add("status", census.count)
@@ -110,6 +113,13 @@ def make_parts(
     metrics.watch("redis_subscriptions", "Channels subscribed in Redis", pubsub.__len__)
     backlog = Backlog(limits.unsent, limits.unsent_total)
     metrics.watch("unsent_bytes", "Bytes that wait for clients", lambda: backlog.total)
+    metrics.watch("unsent_clients", "Clients for whom they wait", lambda: backlog.clients)
+    metrics.watch(
+        "unsent_fanouts", "Deliveries that are not at their end", lambda: broadcast.delivery.unsent
+    )
+    metrics.watch("unjudged_events", "Events that wait for PostgreSQL", lambda: broadcast.judging)
+    metrics.connects.watch(("redis", "subscriptions"), lambda: pubsub.connects)
+    metrics.connects.watch(("redis", "commands"), lambda: presence.connects)
     api = Api(
         clock=reactor,
         login=Login(mastodon, reactor),
@@ -126,7 +136,7 @@ def make_parts(
     site = StreamingSite(StreamingApi(api, status), limits, reactor)
     front = EntranceFactory(reactor, site, StreamingSocketFactory(api), admission)
     timed: list[IService] = [presence, accounts, feed_access, rechecks, api.pings, api.thumps]
-    timed += [gaps, readiness]
+    timed += [gaps, readiness, Lag(reactor, metrics.lag)]
     return Parts(metrics, pubsub, presence, api, front, rechecks.items, timed)
 
 
@@ -159,7 +169,8 @@ def make_server(
     :raises TrustError: if certificates or a key cannot be used.
     """
     pool = Pool(reactor, with_authorities(settings.database, settings.extra_ca_certs))
-    mastodon = MastodonDatabase(pool)
+    metrics = Metrics()
+    mastodon = MastodonDatabase(pool, metrics=metrics)
     parts = make_parts(
         reactor,
         mastodon,
@@ -167,8 +178,10 @@ def make_server(
         settings.limits,
         settings.trusted_proxies,
         settings.status,
+        metrics,
     )
-    watch = parts.metrics.watch
+    watch = metrics.watch
+    metrics.connects.watch(("postgresql", "queries"), lambda: pool.connects)
     watch("pg_pool_total_connections", "Connections to PostgreSQL", lambda: pool.total)
     watch("pg_pool_idle_connections", "Connections with nothing to do", lambda: pool.idle)
     watch("pg_pool_waiting_queries", "Queries without a connection", lambda: pool.waiting)

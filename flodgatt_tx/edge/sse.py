@@ -16,7 +16,6 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 
-from flodgatt_tx.credentials import find_token
 from flodgatt_tx.edge.api import Api, header
 from flodgatt_tx.edge.event_stream import EventStream
 from flodgatt_tx.edge.handover import hand_over
@@ -63,12 +62,12 @@ class StreamRequest:
     async def _open(self, kind: str, parameters: Mapping[str, str]) -> None:
         request = self._request
         visit = request.channel.visit
-        token = find_token(
+        viewer = await self._api.log_in(
+            visit,
             header(request, b"authorization"),
             parameters.get("access_token"),
             header(request, b"sec-websocket-protocol"),
         )
-        viewer = await self._api.log_in(token, visit)
         check_scopes(kind, viewer)
         if request.method == b"HEAD":
             open_stream(kind, parameters, viewer)

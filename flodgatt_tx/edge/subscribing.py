@@ -9,12 +9,13 @@ from flodgatt_tx.edge.admission import Admission
 from flodgatt_tx.edge.batching import Batch
 from flodgatt_tx.edge.broadcast import Broadcast
 from flodgatt_tx.edge.mastodon import Mastodon
-from flodgatt_tx.edge.metrics import SYSTEM, Metrics
+from flodgatt_tx.edge.metrics import Metrics
 from flodgatt_tx.edge.presence import Presence
 from flodgatt_tx.edge.pubsub import PubSub
 from flodgatt_tx.edge.readers import Reader, Subscription
 from flodgatt_tx.edge.rechecks import Rechecks
 from flodgatt_tx.errors import FOREIGN_LIST, UnauthorizedError
+from flodgatt_tx.events import SYSTEM
 from flodgatt_tx.streams import Parameters, check_scopes, open_stream, presence_keys
 
 

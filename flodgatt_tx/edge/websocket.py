@@ -19,10 +19,11 @@ from twisted.python.failure import Failure
 from typing_extensions import override
 
 from flodgatt_tx.commands import Subscribe, parse_command
-from flodgatt_tx.credentials import find_token, subprotocols
+from flodgatt_tx.credentials import subprotocols
 from flodgatt_tx.edge.admission import Visit
 from flodgatt_tx.edge.api import Api, refusal_of, request_id, shown_path
 from flodgatt_tx.edge.frugal import forget_handshake, share_options
+from flodgatt_tx.edge.metrics import SILENT
 from flodgatt_tx.edge.outlet import Outlet, open_outlet
 from flodgatt_tx.edge.readers import WEBSOCKET, Reader
 from flodgatt_tx.errors import NOT_UNSUBSCRIBED, TOO_MANY_MESSAGES, UNEXPECTED, RefusalError
@@ -85,10 +86,12 @@ class StreamingSocket(WebSocketServerProtocol):
     async def _log_in(self, headers: dict[str, str]) -> tuple[str | None, dict[str, str]]:
         offered = headers.get("sec-websocket-protocol")
         try:
-            token = find_token(
-                headers.get("authorization"), self._parameters.get("access_token"), offered
+            viewer = await self._api.log_in(
+                self.visit,
+                headers.get("authorization"),
+                self._parameters.get("access_token"),
+                offered,
             )
-            viewer = await self._api.log_in(token, self.visit)
         except RefusalError as refusal:
             self._refusal = refusal
             raise ConnectionDeny(refusal.status, refusal.message) from None
@@ -224,6 +227,8 @@ class StreamingSocket(WebSocketServerProtocol):
             if self.state == self.STATE_OPEN:
                 self._send(PING)
         else:
+            if self._reader:
+                self._api.metrics.readers_dropped.counts[WEBSOCKET, SILENT] += 1
             self.transport.abortConnection()
 
     def kill(self) -> None:
@@ -237,8 +242,8 @@ class StreamingSocket(WebSocketServerProtocol):
         else:
             self.sendCloseFrame()
 
-    def _overflow(self) -> None:
-        self._api.metrics.slow_readers.labels(WEBSOCKET).inc()
+    def _overflow(self, cause: str) -> None:
+        self._api.metrics.readers_dropped.counts[WEBSOCKET, cause] += 1
         # It goes behind the frames that the transport has begun with; if they are not read soon,
         # Autobahn drops the connection.
         self.sendCloseFrame(_TRY_AGAIN_LATER)
