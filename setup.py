@@ -49,7 +49,11 @@ setup(
     license="AGPL-3.0-or-later",
     python_requires=">= 3.11",
     packages=[*find_packages(include=["flodgatt_tx", "flodgatt_tx.*"]), "twisted.plugins"],
-    package_data={"flodgatt_tx": ["py.typed"], "flodgatt_tx.demo": ["*.sql"]},
+    package_data={
+        "flodgatt_tx": ["py.typed"],
+        "flodgatt_tx.demo": ["*.sql"],
+        "flodgatt_tx.admin": ["static/*"],
+    },
     install_requires=SERVER,
     extras_require={
         "test": TESTS,

@@ -32,6 +32,12 @@ class UnauthorizedError(RefusalError):
     status = 401
 
 
+class ForbiddenError(RefusalError):
+    """The request was meant for somebody else, or comes from where nobody may."""
+
+    status = 403
+
+
 class MethodNotAllowedError(RefusalError):
     """The path exists, but not for this HTTP method."""
 
@@ -80,6 +86,8 @@ TOO_MANY_LOGINS = "Too many failed logins"
 TOO_MANY_SUBSCRIPTIONS = "Too many subscriptions"
 TOO_MANY_MESSAGES = "Too many messages"
 HEADER_TOO_LARGE = "Request header is too large"
+FOREIGN_HOST = "Only under an address, or as localhost"
+FOREIGN_ORIGIN = "Only for pages of this server"
 METHOD_NOT_ALLOWED = "Method not allowed"
 UNAVAILABLE = "Service temporarily unavailable"
 UNEXPECTED = "An unexpected error occurred"

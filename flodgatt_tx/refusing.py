@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 import orjson
 
-from flodgatt_tx.errors import RefusalError
+from flodgatt_tx.errors import ForbiddenError, RefusalError
 
 
 def write_refusal(refusal: RefusalError, request_id: str, bodiless: bool) -> bytes:
@@ -24,10 +24,11 @@ def write_refusal(refusal: RefusalError, request_id: str, bodiless: bool) -> byt
         "Connection: close",
         f"Content-Type: {'text/plain' if bodiless else 'application/json'}",
         f"Content-Length: {len(body)}",
-        "Access-Control-Allow-Origin: *",
         f"X-Request-Id: {request_id}",
         f"X-Error-Message: {refusal.message}",
     ]
+    if not isinstance(refusal, ForbiddenError):
+        lines.append("Access-Control-Allow-Origin: *")
     if refusal.retry_after is not None:
         lines.append(f"Retry-After: {refusal.retry_after}")
     return "\r\n".join([*lines, "", ""]).encode() + body

@@ -48,7 +48,7 @@ class Settings:
 
     Where to listen: *listen* (Twisted's endpoint descriptions) if there are any, else the UNIX
     *socket*, else *bind* and *port*; an empty *bind* stands for all addresses. Without *workers*
-    one process does it all.
+    one process does it all. *admin* describes the endpoint that only administrators shall reach.
     """
 
     environment: str
@@ -65,6 +65,7 @@ class Settings:
     workers: int | None
     drain_seconds: int
     status: bool
+    admin: str | None
     limits: Limits
     effective: Mapping[str, tuple[str, str]]
     warnings: tuple[str, ...]
@@ -104,6 +105,7 @@ def load(
         workers=_workers(lookup),
         drain_seconds=lookup.number("FLODGATT_DRAIN_SECONDS", default=8, least=1, most=_MOST_DRAIN),
         status=lookup.choice("FLODGATT_STATUS", default="false", among=("true", "false")) == "true",
+        admin=lookup.text("FLODGATT_ADMIN") or None,
         limits=limits.read(lookup),
         effective=lookup.effective,
         warnings=tuple(lookup.warnings),

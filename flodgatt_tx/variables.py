@@ -75,6 +75,12 @@ VARIABLES = (
         switch=True,
     ),
     Variable(
+        "FLODGATT_ADMIN",
+        "admin",
+        "where administrators find the live page and the console, as a Twisted endpoint such as "
+        "tcp:4001:interface=127.0.0.1; unset, nowhere",
+    ),
+    Variable(
         "FLODGATT_MAX_CONNECTIONS",
         "max-connections",
         "connections at once; 0, here as below, for no limit",

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from heapq import nlargest
 from typing import Any
 
 from flodgatt_tx.edge.broadcast import Broadcast
 from flodgatt_tx.edge.metrics import TRANSPORTS
 from flodgatt_tx.edge.readers import Reader
 from flodgatt_tx.status import CONNECTIONS, LONGEST, QUEUE, TIMELINES
+
+MOST = 20
 
 
 class Census:
@@ -52,3 +55,7 @@ class Census:
             {"channel": channel, "readers": len(streams.hearing(channel))}
             for channel in streams.channels()
         ]
+
+    def busiest(self) -> list[dict[str, Any]]:
+        """Give those of the `timelines` with most readers."""
+        return nlargest(MOST, self.timelines(), key=lambda each: each["readers"])

@@ -8,6 +8,7 @@ recognised before a Request exists, which would cost it more than all the rest o
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IAddress, IDelayedCall
@@ -117,6 +118,7 @@ class Entrance(Protocol):
     def _admit(self, visit: Visit, head: bytes, too_long: bool) -> None:
         if too_long:
             visit.too_long()
+        self._factory.check(head)
         forwarded = [each.decode("latin-1") for each in _FORWARDED.findall(head)]
         visit.ask(self._peer, forwarded, bool(_PROBE.match(head)))
 
@@ -180,15 +182,27 @@ class Entrance(Protocol):
 
 
 class EntranceFactory(ServerFactory):
-    """Lets connections in to a *site* and to *websockets*, as *admission* has it."""
+    """
+    Lets connections in to a *site* and to *websockets*, as *admission* has it.
+
+    *check* is given the head of each request; it raises a `RefusalError` where nobody is let in.
+    """
 
     noisy = False
 
-    def __init__(self, reactor: Any, site: Site, websockets: Any, admission: Admission) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        site: Site,
+        websockets: Any,
+        admission: Admission,
+        check: Callable[[bytes], object] = lambda head: None,
+    ) -> None:
         self.reactor = reactor
         self.site = site
         self.websockets = websockets
         self.admission = admission
+        self.check = check
 
     @override
     def buildProtocol(self, addr: IAddress | None) -> Entrance:

@@ -33,6 +33,13 @@ SOCKET_MODE = 0o666  # nginx runs as somebody else
 # Mastodon's own tests and other tools wait for this line.
 ANNOUNCEMENT = "Streaming API now listening on {address}"
 
+# What keeps strangers out, by the kind of endpoint.
+_PRIVATE = {
+    **dict.fromkeys(("tcp", "ssl", "tcp4"), ("interface", "127.0.0.1")),
+    "tcp6": ("interface", "\\:\\:1"),
+    "unix": ("mode", "600"),
+}
+
 
 def endpoints(
     reactor: Any, descriptions: Sequence[str], socket_path: str | None, bind: str, port: int
@@ -51,6 +58,24 @@ def endpoints(
         return [(socket_path, endpoint)]
     kind = TCP6ServerEndpoint if isIPv6Address(bind) else TCP4ServerEndpoint
     return [(f"{bind}:{port}", kind(reactor, port, BACKLOG, bind))]
+
+
+def admin_endpoints(
+    reactor: Any, description: str | None
+) -> list[tuple[str, IStreamServerEndpoint]]:
+    """
+    Say where administrators are served, which may be nowhere.
+
+    Where nothing else is said, only this machine and, over a UNIX socket, this user gets there.
+
+    :raises ValueError: if the description is not one of an endpoint.
+    """
+    if not description:
+        return []
+    kind = description.partition(":")[0]
+    option, value = _PRIVATE.get(kind, ("", ""))
+    private = "" if f":{option}=" in description else f":{option}={value}"
+    return [(description, serverFromString(reactor, description + private))]
 
 
 def _with_backlog(description: str) -> str:

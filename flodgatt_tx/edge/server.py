@@ -102,9 +102,11 @@ def make_parts(
     census = Census(rechecks.items, broadcast)
     reports.add("status", census.count)
     reports.add("timelines", census.timelines)
+    reports.add("busiest", census.busiest)
     redis = Dependency("Redis", reactor, SUBSCRIPTIONS, COMMANDS)
     readiness = Readiness(reactor, metrics)
     readiness.add(redis)
+    reports.add("readiness", readiness.report)
     gaps = Gaps(reactor, metrics, redis)
     # After a gap all is asked for that may have been announced while nobody heard it.
     pubsub = PubSub(reactor, broadcast, rechecks.hurry, gaps)

@@ -18,7 +18,7 @@ from twisted.logger import Logger
 
 from flodgatt_tx.edge.check import find_problems
 from flodgatt_tx.edge.inheriting import InheritingReactor
-from flodgatt_tx.edge.listeners import endpoints
+from flodgatt_tx.edge.listeners import admin_endpoints, endpoints
 from flodgatt_tx.edge.logs import LoggedService, make_observer, open_output
 from flodgatt_tx.edge.options import Options
 from flodgatt_tx.edge.process import raise_file_limit
@@ -71,7 +71,13 @@ def _one_process(reactor: Any, settings: Settings, fail: Fail) -> tuple[list[ISe
         server = make_server(reactor, settings, _places(reactor, settings), fail)
     except TrustError as error:
         _refuse(str(error))
-    return [*server.services, server.listeners], server.listeners.addresses
+    services = [*server.services, server.listeners]
+    if settings.admin:
+        from flodgatt_tx.admin.service import make_admin
+
+        places = _admin_places(reactor, settings)
+        services += make_admin(reactor, server.api, settings.limits, places, fail)
+    return services, server.listeners.addresses
 
 
 def _many_processes(
@@ -80,6 +86,7 @@ def _many_processes(
     from flodgatt_tx.workers.service import make_parent
 
     _places(reactor, options.settings)  # to refuse what is no place
+    _admin_places(reactor, options.settings)
     parent = make_parent(reactor, options, output, fail)
     return [parent], parent.addresses
 
@@ -100,6 +107,13 @@ def _places(reactor: Any, settings: Settings) -> list[tuple[str, IStreamServerEn
         )
     except ValueError as error:
         _refuse(f"--listen: {error}")
+
+
+def _admin_places(reactor: Any, settings: Settings) -> list[tuple[str, IStreamServerEndpoint]]:
+    try:
+        return admin_endpoints(InheritingReactor(reactor), settings.admin)
+    except ValueError as error:
+        _refuse(f"--admin: {error}")
 
 
 def _refuse(message: str) -> NoReturn:

@@ -54,8 +54,8 @@ class StreamingApi(Resource):
 
     def __init__(self, api: Api, status_for_all: bool = False) -> None:
         Resource.__init__(self)
-        self._api = api
-        self._answers: dict[str, Answer] = {
+        self.api = api
+        self.answers: dict[str, Answer] = {
             "/favicon.ico": self._favicon,
             "/metrics": self._metrics,
             f"{PREFIX}health": self._health,
@@ -63,15 +63,15 @@ class StreamingApi(Resource):
         }
         if status_for_all:
             for path, part in status.PATHS.items():
-                self._answers[path] = partial(self._status, part)
+                self.answers[path] = partial(self._status, part)
 
     @override
     def render(self, request: Request) -> int | bytes:
         request.responseHeaders.removeHeader(b"server")
-        request.setHeader(b"access-control-allow-origin", b"*")
+        self.set_headers(request)
         request.setHeader(b"x-request-id", request_id(header(request, b"x-request-id")).encode())
         if request.method == b"OPTIONS":
-            return self._preflight(request)
+            return self.preflight(request)
         path, parameters = split_target(request.uri)
         try:
             answer = self._answer_to(path, parameters)
@@ -81,15 +81,20 @@ class StreamingApi(Resource):
         except RefusalError as refusal:
             return refuse(request, refusal)
 
+    def set_headers(self, request: Request) -> None:
+        """Set what is in all answers, streams too."""
+        request.setHeader(b"access-control-allow-origin", b"*")
+
     def _answer_to(self, path: str, parameters: Mapping[str, str]) -> Answer:
-        if answer := self._answers.get(path.removesuffix("/")):
+        if answer := self.answers.get(path.removesuffix("/")):
             return answer
         kind = kind_of_path(path, is_truthy(parameters.get("only_media")))
         if kind is None:
             raise BadRequestError(UNKNOWN_CHANNEL)
         return lambda request, parameters: self._stream(request, kind, parameters)
 
-    def _preflight(self, request: Request) -> bytes:
+    def preflight(self, request: Request) -> bytes:
+        """Tell a browser what a script of another origin may ask for."""
         request.setResponseCode(204)
         request.setHeader(b"access-control-allow-methods", _METHODS)
         request.setHeader(b"vary", b"Access-Control-Request-Headers")
@@ -103,18 +108,18 @@ class StreamingApi(Resource):
         return b""
 
     def _health(self, request: Request, parameters: Mapping[str, str]) -> bytes:
-        return _text(request, b"text/plain", b"OK")
+        return written(request, b"text/plain", b"OK")
 
     def _ready(self, request: Request, parameters: Mapping[str, str]) -> bytes:
-        if not self._api.readiness.ready:
+        if not self.api.readiness.ready:
             request.setResponseCode(503)
-        return _text(request, b"application/json", orjson.dumps(self._api.readiness.report()))
+        return written(request, b"application/json", orjson.dumps(self.api.readiness.report()))
 
     def _metrics(self, request: Request, parameters: Mapping[str, str]) -> int:
         def write(answers: Mapping[str, Any]) -> bytes:
-            return _text(request, CONTENT_TYPE.encode(), render(answers))
+            return written(request, CONTENT_TYPE.encode(), render(answers))
 
-        return self._later(request, self._api.reports.collect("metrics").addCallback(write))
+        return self.later(request, self.api.reports.collect("metrics").addCallback(write))
 
     def _status(self, part: str, request: Request, parameters: Mapping[str, str]) -> int:
         as_json = "application/json" in (header(request, b"accept") or "")
@@ -124,13 +129,13 @@ class StreamingApi(Resource):
             count = status.add_up(filter(None, answers.values()))
             if as_json:
                 body = orjson.dumps(status.as_json(part, count))
-                return _text(request, b"application/json", body)
-            text = status.as_text(part, count)
-            return _text(request, b"text/plain; charset=utf-8", text.encode())
+                return written(request, b"application/json", body)
+            text = status.aswritten(part, count)
+            return written(request, b"text/plain; charset=utf-8", text.encode())
 
-        return self._later(request, self._api.reports.collect("status").addCallback(write))
+        return self.later(request, self.api.reports.collect("status").addCallback(write))
 
-    def _later(self, request: Request, body: Deferred[bytes]) -> int:
+    def later(self, request: Request, body: Deferred[bytes]) -> int:
         """Answer when the *body* is there, unless the client is gone by then."""
 
         def answer(written: bytes) -> None:
@@ -143,7 +148,7 @@ class StreamingApi(Resource):
         return NOT_DONE_YET
 
     def _stream(self, request: Request, kind: str, parameters: Mapping[str, str]) -> int:
-        opening = StreamRequest(self._api, request).open(kind, parameters)
+        opening = StreamRequest(self.api, request).open(kind, parameters)
         opening.addCallback(lambda _: request.finish() if request.method == b"HEAD" else None)
         opening.addErrback(self._fail, request)
         return NOT_DONE_YET
@@ -166,7 +171,8 @@ def refuse(request: Request, refusal: RefusalError) -> bytes:
     return orjson.dumps({"error": refusal.message})
 
 
-def _text(request: Request, content_type: bytes, body: bytes) -> bytes:
+def written(request: Request, content_type: bytes, body: bytes) -> bytes:
+    """Set a response to a *body*, which nobody shall keep, and return it."""
     request.setHeader(b"content-type", content_type)
     request.setHeader(b"cache-control", b"private, no-store")
     return body

@@ -15,7 +15,8 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from typing_extensions import override
 
-from flodgatt_tx.edge.listeners import ANNOUNCEMENT, endpoints
+from flodgatt_tx.admin.service import ANNOUNCEMENT as ADMIN_ANNOUNCEMENT
+from flodgatt_tx.edge.listeners import ANNOUNCEMENT, admin_endpoints, endpoints
 from flodgatt_tx.edge.process import end_with
 from flodgatt_tx.edge.systemd import Notifier
 from flodgatt_tx.settings import Layer, Settings
@@ -100,7 +101,7 @@ class Parent(Service):
 
     def addresses(self) -> list[str]:
         """Where clients can connect now."""
-        return self._sockets.addresses()
+        return self._sockets.addresses()[: -1 if self._plan.settings.admin else None]
 
     def begin_leaving(self) -> None:
         """Let all workers go down in order, and end; a second call ends them at once."""
@@ -178,9 +179,10 @@ class Parent(Service):
     def _open(self, plan: Plan) -> None:
         settings = plan.settings
         self._sockets.open(
-            lambda reactor: endpoints(
-                reactor, settings.listen, settings.socket, settings.bind, settings.port
-            ),
+            lambda reactor: [
+                *endpoints(reactor, settings.listen, settings.socket, settings.bind, settings.port),
+                *admin_endpoints(reactor, settings.admin),
+            ],
             plan.workers,
         )
 
@@ -207,8 +209,10 @@ class Parent(Service):
             self._stop()
 
     def _announce(self) -> None:
-        for address in self._sockets.addresses():
+        for address in self.addresses():
             self._log.info(ANNOUNCEMENT, address=address)
+        for address in self._sockets.addresses()[len(self.addresses()) :]:
+            self._log.info(ADMIN_ANNOUNCEMENT, address=address)
 
     def _new_slot(self, number: int) -> Slot:
         return Slot(self._reactor, number, self._start_worker, self.roll.strike_off)

@@ -9,20 +9,19 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NoReturn
 
 import orjson
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.task import LoopingCall
 from twisted.logger import globalLogBeginner
 
 from flodgatt_tx.edge.inheriting import InheritingReactor
-from flodgatt_tx.edge.listeners import endpoints
+from flodgatt_tx.edge.listeners import Listeners, admin_endpoints, endpoints
 from flodgatt_tx.edge.logs import make_observer
 from flodgatt_tx.edge.process import raise_file_limit
 from flodgatt_tx.edge.server import Server, make_server
@@ -30,6 +29,7 @@ from flodgatt_tx.edge.trust import TrustError
 from flodgatt_tx.settings import Settings
 from flodgatt_tx.workers.channel import Channel
 from flodgatt_tx.workers.errand import Errand
+from flodgatt_tx.workers.sockets import Place
 
 CHANNEL = 0  # the descriptor
 FAILED = 3  # exit status, when the reason was told
@@ -45,6 +45,7 @@ class Worker:
         self._channel = Channel(reactor, self._obey, self._answer, self._part)
         self._parted: Deferred[None] = Deferred()
         self._server: Server | None = None
+        self._listeners: list[Listeners] = []
         self._root = MultiService()
         self._looking = LoopingCall(self._look)
         self._looking.clock = reactor
@@ -54,7 +55,7 @@ class Worker:
         factory = Factory.forProtocol(lambda: self._channel)
         self._reactor.adoptStreamConnection(descriptor, socket.AF_UNIX, factory)
         try:
-            self._server = make_server(self._reactor, *self._settled(), fail=self._fail, signals=())
+            self._server = self._make_server()
         except TrustError as error:
             self._fail(str(error))
         self._server.api.reports.ask_all = self._ask_all
@@ -67,19 +68,37 @@ class Worker:
         self._root.startService()
         self._reactor.callWhenRunning(self._looking.start, LOOK)
 
-    def _settled(self) -> tuple[Settings, Sequence[tuple[str, IStreamServerEndpoint]]]:
+    def _make_server(self) -> Server:
         settings = self._errand.settings()
         limits = settings.limits.within(raise_file_limit(), settings.database.pool)
         settings = replace(settings, limits=limits)
-        return settings, [self._place(settings, *door) for door in self._errand.doors]
+        places, admin_places = self._places(settings)
+        server = make_server(self._reactor, settings, places, fail=self._fail, signals=())
+        self._listeners.append(server.listeners)
+        if admin_places:
+            from flodgatt_tx.admin.service import make_admin
 
-    def _place(
-        self, settings: Settings, index: int, descriptor: int | None
-    ) -> tuple[str, IStreamServerEndpoint]:
-        reactor = InheritingReactor(self._reactor, descriptor)
-        return endpoints(reactor, settings.listen, settings.socket, settings.bind, settings.port)[
-            index
-        ]
+            listeners, live = make_admin(
+                self._reactor, server.api, limits, admin_places, self._fail
+            )
+            self._listeners.append(listeners)
+            live.setServiceParent(self._root)
+        return server
+
+    def _places(self, settings: Settings) -> tuple[list[Place], list[Place]]:
+        """Find the places for clients behind our doors, and those for administrators."""
+        clients: list[Place] = []
+        admins: list[Place] = []
+        for index, descriptor in self._errand.doors:
+            reactor = InheritingReactor(self._reactor, descriptor)
+            found = endpoints(
+                reactor, settings.listen, settings.socket, settings.bind, settings.port
+            )
+            if index < len(found):
+                clients.append(found[index])
+            else:
+                admins += admin_endpoints(reactor, settings.admin)
+        return clients, admins
 
     def _look(self) -> None:
         """Let clients in, as soon as that is wise."""
@@ -87,16 +106,17 @@ class Worker:
         if self._errand.cautious and not self._server.api.readiness.ready:
             return
         self._looking.stop()
-        listeners: Any = self._server.listeners
-        listeners.inherit()
-        listeners.setServiceParent(self._root)
+        for listeners in self._listeners:
+            listeners.inherit()
+            listeners.setServiceParent(self._root)
         self._channel.tell("listening")
 
     def _obey(self, message: Mapping[str, Any]) -> None:
         if message["kind"] == "drain":
             self._go_down()
-        elif message["kind"] == "stop_listening" and self._server:
-            self._server.listeners.stop_listening()
+        elif message["kind"] == "stop_listening":
+            for listeners in self._listeners:
+                listeners.stop_listening()
 
     def _answer(self, question: str) -> Deferred[Any]:
         assert self._server
