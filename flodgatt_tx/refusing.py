@@ -24,11 +24,15 @@ def write_refusal(refusal: RefusalError, request_id: str, bodiless: bool) -> byt
         "Connection: close",
         f"Content-Type: {'text/plain' if bodiless else 'application/json'}",
         f"Content-Length: {len(body)}",
+        *_openness(refusal),
         f"X-Request-Id: {request_id}",
         f"X-Error-Message: {refusal.message}",
     ]
-    if not isinstance(refusal, ForbiddenError):
-        lines.append("Access-Control-Allow-Origin: *")
     if refusal.retry_after is not None:
         lines.append(f"Retry-After: {refusal.retry_after}")
     return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def _openness(refusal: RefusalError) -> list[str]:
+    """Let scripts of all origins read why, unless nothing here is theirs to read."""
+    return [] if isinstance(refusal, ForbiddenError) else ["Access-Control-Allow-Origin: *"]

@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from flodgatt_tx.edge.link import SqlError
 from flodgatt_tx.edge.mastodon import MastodonDatabase
 from flodgatt_tx.edge.metrics import QUESTIONS, Metrics, render
+from flodgatt_tx.edge.rechecks import Rechecks
 from flodgatt_tx.errors import UNAVAILABLE, RefusalError, UnavailableError
 from flodgatt_tx.feeds import Feed
 from flodgatt_tx.limits import Limits
@@ -109,6 +110,15 @@ class FilteredTests(CountingTestCase):
         self.stage.publish("timeline:public", "update", status(local_only=True))
         self.assertEqual(3, self.counted("messages_filtered_total")[("local_only",)])
 
+    def test_unknown(self) -> None:
+        """Nobody knows what a reader would block whose blocks could not be loaded."""
+        self.stage.get(f"{API}/public?access_token=ann")
+        [listening] = self.stage.parts.api.subscriber._broadcast.streams.hearing("timeline:public")
+        assert listening.account
+        listening.account.loaded = False
+        self.stage.publish("timeline:public", "update", status())
+        self.assertEqual({("unknown",): 1}, self.counted("messages_filtered_total"))
+
     def test_closed(self) -> None:
         """So it does if the site has switched a feed off."""
         self.stage.mastodon.closed = frozenset({(Feed.LIVE, False)})
@@ -126,6 +136,10 @@ class DroppedTests(CountingTestCase):
         self.stage.websocket(f"{API}?access_token=ann&stream=user")
         self.stage.get(f"{API}/user?access_token=ann")
         self.stage.publish("timeline:system:1", "kill")
+        self.stage.publish("timeline:access_token:1001", "kill")
+        del self.stage.mastodon.tokens["ann"]
+        self.stage.part(Rechecks).hurry()
+        self.stage.turn()
         expected = {("websocket", "revoked"): 1, ("eventsource", "revoked"): 1}
         self.assertEqual(expected, self.counted("readers_dropped_total"))
 

@@ -123,6 +123,18 @@ class DeliveryTests(SynchronousTestCase):
         self.delivery.flush()
         self.assertEqual([frames(1)], self.book)
 
+    def test_oldest(self) -> None:
+        """A write is as late as the oldest of what it has, and the next one by itself."""
+        [listener] = self.listeners(1)
+        for heard in (3, 1, 2):
+            self.delivery.put(event(1), [listener], heard)
+        self.clock.advance(5)
+        self.delivery.flush()
+        self.assertEqual(4, self.metrics.latency.total)
+        self.delivery.put(event(2), [listener], 4)
+        self.delivery.flush()
+        self.assertEqual(4 + 1, self.metrics.latency.total)
+
     def test_soon(self) -> None:
         """What is flushed soon leaves together at the end of the moment."""
         [listener] = self.listeners(1)

@@ -32,7 +32,7 @@ class Watcher:
     def __init__(self, request: Request) -> None:
         self._request = request
         self._paused = False
-        request.registerProducer(self, True)  # type: ignore[no-untyped-call] # Twisted's
+        request.registerProducer(self, True)
 
     def show(self, event: bytes) -> None:
         """Write an event, if there is room for it."""
@@ -41,7 +41,7 @@ class Watcher:
 
     def end(self) -> None:
         """Send them away; a browser comes back by itself."""
-        self._request.unregisterProducer()  # type: ignore[no-untyped-call] # Twisted's
+        self._request.unregisterProducer()
         self._request.finish()
 
     def pauseProducing(self) -> None:  # noqa: N802 # Twisted's
@@ -97,9 +97,10 @@ class Live(Service):
 
     def _look(self) -> Deferred[None]:
         # The next look waits for the answers to this one.
-        asked = gatherResults([self._reports.collect(each) for each in QUESTIONS])
-        asked.addCallback(self._show)
-        return asked.addErrback(lambda failure: self._log.failure("looking", failure))
+        questions = [self._reports.collect(each) for each in QUESTIONS]
+        asked = gatherResults(questions, consumeErrors=True)
+        shown = asked.addCallback(self._show)
+        return shown.addErrback(lambda failure: self._log.failure("looking", failure))
 
     def _show(self, answers: list[Any]) -> None:
         seen = picture(self._wall(), dict(zip(QUESTIONS, answers, strict=True)))

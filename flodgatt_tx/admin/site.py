@@ -23,7 +23,6 @@ from typing_extensions import override
 
 from flodgatt_tx import status
 from flodgatt_tx.admin.live import Live
-from flodgatt_tx.credentials import find_token
 from flodgatt_tx.edge.api import Api, header
 from flodgatt_tx.edge.web import StreamingApi, refuse, written
 from flodgatt_tx.errors import METHOD_NOT_ALLOWED, MethodNotAllowedError
@@ -83,9 +82,9 @@ class AdminSite(StreamingApi):
         """Say whose the token in the header is; one in the query is not looked at."""
 
         async def find() -> bytes:
-            token = find_token(header(request, b"authorization"), None, None)
             channel: Any = request.channel
-            viewer = await self.api.log_in(token, channel.visit)
+            given = header(request, b"authorization")
+            viewer = await self.api.log_in(channel.visit, given, None, None)
             found = {
                 # Text, because numbers of this size are not JavaScript's.
                 "account_id": str(viewer.account_id),

@@ -7,7 +7,7 @@ that come while it answers go into the next question together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 
 import orjson
 from twisted.internet.defer import gatherResults
@@ -52,7 +52,8 @@ class Judge:
             for each in recipients
             if (known := each.reader.viewer.languages) is None or status.language in known
         ]
-        return self._withhold(LANGUAGE, recipients, suited)
+        self._withhold(LANGUAGE, recipients, suited)
+        return suited
 
     def _picked(self, status: Status, recipients: Iterable[Subscription]) -> list[Subscription]:
         picked, closed = [], self._feed_access.closed
@@ -84,27 +85,23 @@ class Judge:
         allowed = [
             each
             for each in recipients
-            if each.account and each.account.loaded and each.account.id not in hidden_from
+            if each.account
+            and each.account.loaded
+            and each.account.id not in hidden_from
+            and status.domain not in each.account.blocked_domains
         ]
         if len(allowed) < len(recipients):
-            loaded = [each for each in recipients if each.account and each.account.loaded]
+            # Why somebody misses it is looked at only if somebody does.
+            loaded = [each.account for each in recipients if each.account and each.account.loaded]
+            near = [each for each in loaded if each.id not in hidden_from]
             self._withhold(UNKNOWN, recipients, loaded)
-            self._withhold(BLOCK, loaded, allowed)
-        if status.domain is None:
-            return allowed
-        near = [
-            each
-            for each in allowed
-            if each.account and status.domain not in each.account.blocked_domains
-        ]
-        return self._withhold(DOMAIN_BLOCK, allowed, near)
+            self._withhold(BLOCK, loaded, near)
+            self._withhold(DOMAIN_BLOCK, near, allowed)
+        return allowed
 
-    def _withhold(
-        self, reason: str, before: Sequence[Subscription], after: list[Subscription]
-    ) -> list[Subscription]:
-        """Count those who are left out, and go on with the others."""
+    def _withhold(self, reason: str, before: Sized, after: Sized) -> None:
+        """Count those who are left out."""
         self._withheld[(reason,)] += len(before) - len(after)
-        return after
 
     def _filter(
         self, event: Event, status: Status, recipients: Iterable[Subscription]

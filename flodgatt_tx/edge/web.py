@@ -130,7 +130,7 @@ class StreamingApi(Resource):
             if as_json:
                 body = orjson.dumps(status.as_json(part, count))
                 return written(request, b"application/json", body)
-            text = status.aswritten(part, count)
+            text = status.as_text(part, count)
             return written(request, b"text/plain; charset=utf-8", text.encode())
 
         return self.later(request, self.api.reports.collect("status").addCallback(write))

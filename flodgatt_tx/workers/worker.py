@@ -108,7 +108,7 @@ class Worker:
         self._looking.stop()
         for listeners in self._listeners:
             listeners.inherit()
-            listeners.setServiceParent(self._root)
+            self._root.addService(listeners)
         self._channel.tell("listening")
 
     def _obey(self, message: Mapping[str, Any]) -> None:
