@@ -127,7 +127,7 @@ class ServiceTests(SynchronousTestCase):
         """The pool's numbers are among the metrics."""
         service = self.made()
         site = self.child(service, Listeners)._factory.site
-        rendered = render({"": site.resource._api.metrics.families()}).decode()
+        rendered = render({"": site.resource.api.metrics.families()}).decode()
         for name in ("total_connections", "idle_connections", "waiting_queries"):
             self.assertIn(f"pg_pool_{name} 0.0", rendered)
         self.assertIn("redis_subscriptions 0.0", rendered)
