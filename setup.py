@@ -34,6 +34,7 @@ TESTS = [
     "hypothesis >= 6.100",
     "mypy >= 1.15",
     "mypy-zope >= 1.0.9",
+    "playwright >= 1.44",
     "ruff >= 0.9",
     "types-psycopg2",
     "types-setuptools",

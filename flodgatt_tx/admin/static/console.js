@@ -58,7 +58,7 @@ function introduce() {
 function listeners(name) {
   return {
     opened: () => { say("connected", "good"); introduce(); },
-    event: (event) => receive({ stream: event.stream?.join(" ") ?? name, ...event }),
+    event: (event) => receive({ ...event, stream: event.stream?.join(" ") ?? name }),
     heartbeat: () => { heartbeat = new Date(); showCounts(); },
     error: (text) => complain(text),
     failed: (text) => explain(text),

@@ -1,7 +1,8 @@
 // Events in words. What is in a status is somebody's, so all of it stays text.
 
 function plain(html) {
-  const broken = html.replace(/<br\s*\/?>|<\/p>\s*<p>/gi, "\n");
+  const broken = html.replace(/<br\s*\/?>|<\/p>\s*<p>/gi, "\n")
+    .replace(/<(\/?[a-z][a-z0-9]*)[^>]*>/gi, "<$1>"); // no attribute is text
   // A document of its own, in which nothing is loaded and no script runs.
   return new DOMParser().parseFromString(broken, "text/html").body.textContent;
 }
