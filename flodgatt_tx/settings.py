@@ -38,6 +38,7 @@ _MOST_AGE = 3600  # seconds
 _MOST_DRAIN = 3600  # seconds
 _MOST_WORKERS = 256
 AUTO = 0  # workers: one for each core
+LOG_FORMATS = ("text", "json")
 LOG_LEVELS = ("trace", "debug", "info", "warn", "error", "fatal", "silent")
 
 
@@ -57,6 +58,7 @@ class Settings:
     port: int
     socket: str | None
     log_level: str
+    log_format: str
     trusted_proxies: tuple[Network, ...]
     database: DatabaseSettings
     redis: RedisSettings
@@ -95,6 +97,7 @@ def load(
         port=port,
         socket=socket,
         log_level=_log_level(lookup, environment),
+        log_format=lookup.choice("FLODGATT_LOG_FORMAT", default="text", among=LOG_FORMATS),
         trusted_proxies=trusted_proxies.read(lookup),
         database=database_settings.read(lookup, environment, default_user),
         redis=redis_settings.read(lookup),

@@ -44,6 +44,12 @@ VARIABLES = (
         "info; in development debug",
     ),
     Variable(
+        "FLODGATT_LOG_FORMAT",
+        "log-format",
+        "text, or json for one object on each line",
+        "text",
+    ),
+    Variable(
         "TRUSTED_PROXY_IP",
         "trusted-proxy-ip",
         "networks whose X-Forwarded-For is believed; also loopback, linklocal, uniquelocal",

@@ -25,7 +25,8 @@ from flodgatt_tx.envelope import Event
 SLICE = 250
 
 _Run = tuple[list[Event], Sequence[Subscription]]
-_Writes = Iterator[tuple[Reader, bytes]]
+# A reader, what it is written, and how many events these are.
+_Writes = Iterator[tuple[Reader, bytes, int]]
 
 
 class _FanOut:
@@ -120,6 +121,7 @@ class Delivery:
         """Say what each recipient is to be written; only when its turn has come."""
         frames: dict[bytes, bytes] = {}
         taken: dict[bytes, int] = {}
+        number = len(events)
         try:
             for each in recipients:
                 reader, kind = each.reader, each.kind
@@ -128,18 +130,20 @@ class Delivery:
                         frames[kind] = b"".join([frame_for(kind, event) for event in events])
                         taken[kind] = 0
                     taken[kind] += 1
-                    yield reader, frames[kind]
+                    yield reader, frames[kind], number
         finally:
-            self._count(frames, taken, len(events))
+            self._count(frames, taken, number)
 
     def _merged(self, batch: Sequence[_Run]) -> _Writes:
         """Say what each recipient of several runs is to be written at once."""
         writes: dict[Reader, list[bytes]] = defaultdict(list)
+        numbers: dict[Reader, int] = defaultdict(int)
         for events, recipients in batch:
-            for reader, frames in self._writes(events, recipients):
+            for reader, frames, number in self._writes(events, recipients):
                 writes[reader].append(frames)
+                numbers[reader] += number
         for reader, joined in writes.items():
-            yield reader, b"".join(joined)
+            yield reader, b"".join(joined), numbers[reader]
 
     def _send(self) -> None:
         """Send a slice."""
@@ -147,9 +151,9 @@ class Delivery:
         while self._unsent and room:
             fanout, before = self._unsent[0], room
             try:
-                for reader, frames in islice(fanout.writes, room):
+                for reader, frames, number in islice(fanout.writes, room):
                     room -= 1
-                    self._send_to(reader, frames)
+                    self._send_to(reader, frames, number)
             except Exception:
                 self._log.failure("events could not be put together")
                 room = max(room, 1)  # there is no more of them
@@ -161,8 +165,10 @@ class Delivery:
         if self._unsent:
             self._clock.callLater(0, self._go_on)
 
-    def _send_to(self, reader: Reader, frames: bytes) -> None:
+    def _send_to(self, reader: Reader, frames: bytes, number: int) -> None:
         if reader.ready and reader.outlet:
+            reader.events += number
+            reader.bytes += len(frames)
             try:
                 reader.outlet.send(frames)
             except Exception:

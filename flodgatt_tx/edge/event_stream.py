@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -16,6 +17,8 @@ from typing_extensions import override
 
 from flodgatt_tx.edge.admission import Visit
 from flodgatt_tx.edge.api import Api
+from flodgatt_tx.edge.farewell import LEFT, LOST, SHUTDOWN, say_farewell
+from flodgatt_tx.edge.metrics import REVOKED
 from flodgatt_tx.edge.outlet import Outlet, open_outlet
 from flodgatt_tx.edge.readers import EVENTSOURCE, Reader
 from flodgatt_tx.framing import CHUNKED, LAST_CHUNK, SSE_HEARTBEAT, frame_chunk
@@ -50,6 +53,8 @@ class EventStream(Protocol):
     @override
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._api.thumps.discard(self)
+        why = LEFT if reason.check(ConnectionDone) else LOST
+        say_farewell(self._reader, self._api.clock.seconds(), why)
         self._api.subscriber.leave(self._reader)
         self._visit.leave()
         self._outlet = None
@@ -67,6 +72,7 @@ class EventStream(Protocol):
 
         What waits for a client that does not read is not for it any more: it is cut off.
         """
+        self._reader.end = self._reader.end or REVOKED
         if not self._outlet or self._outlet.blocked:
             self._reader.ready = False
             self._abort()
@@ -79,6 +85,7 @@ class EventStream(Protocol):
 
         One that does not read so much as that is cut off.
         """
+        self._reader.end = self._reader.end or SHUTDOWN
         self._reader.ready = False
         self._api.thumps.discard(self)
         outlet, self._outlet = self._outlet, None
@@ -96,6 +103,7 @@ class EventStream(Protocol):
 
     def _overflow(self, cause: str) -> None:
         self._api.metrics.readers_dropped.counts[EVENTSOURCE, cause] += 1
+        self._reader.end = cause
         self.go_away()
 
     def _abort(self) -> None:

@@ -11,20 +11,23 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from twisted.application.service import IServiceCollection, MultiService
 from twisted.logger import (
+    FileLogObserver,
     FilteringLogObserver,
     ILogObserver,
     LogLevel,
     LogLevelFilterPredicate,
     LogPublisher,
-    textFileLogObserver,
 )
 from twisted.python.logfile import LogFile
 from typing_extensions import override
+
+from flodgatt_tx.edge.lines import write_json, write_text
 
 FILE_SIZE = 16 * 1024 * 1024  # bytes
 FILES = 10
@@ -40,14 +43,22 @@ _LEVELS = {
 }
 
 
-def make_observer(level: str, output: IO[Any]) -> ILogObserver:
-    """Write to *output* what is at least of *level*, one of Node's names for them."""
+def make_observer(
+    level: str, output: IO[Any], form: str = "text", worker: int | None = None
+) -> ILogObserver:
+    """
+    Write to *output* what is at least of *level*, one of Node's names for them.
+
+    The *form* is `text` or `json`; a *worker* says which it is.
+    """
     if level == "silent":
         return LogPublisher()
     predicate = LogLevelFilterPredicate(defaultLogLevel=_LEVELS[level])
     # What Autobahn says of a client quotes what the client has sent, tokens included.
     predicate.setLogLevelForNamespace("autobahn", LogLevel.critical)
-    return FilteringLogObserver(textFileLogObserver(output), [predicate])
+    write = write_json if form == "json" else write_text
+    observer = FileLogObserver(output, partial(write, worker=worker))
+    return FilteringLogObserver(observer, [predicate])
 
 
 def open_output(twistd: Mapping[str, Any]) -> IO[Any] | None:

@@ -50,22 +50,35 @@ class Reader:
     One client that is logged in.
 
     It is *ready* while events may be sent to its *outlet*, and *entered* while it is registered.
-    *framing* is how SSE is framed for it, and empty for a WebSocket.
+    *framing* is how SSE is framed for it, and empty for a WebSocket. It has come at a time,
+    *since*, by a request that is called *request_id*. So far it was sent so many *events* in so
+    many *bytes*; *end* is why it ends, once the server knows.
     """
 
     __slots__ = (
+        "bytes",
         "connection",
+        "end",
         "entered",
+        "events",
         "framing",
         "outlet",
         "ready",
+        "request_id",
+        "since",
         "subscriptions",
         "transport",
         "viewer",
     )
 
     def __init__(
-        self, transport: str, viewer: Viewer, connection: Connection, framing: bytes = b""
+        self,
+        transport: str,
+        viewer: Viewer,
+        connection: Connection,
+        framing: bytes = b"",
+        request_id: str = "",
+        since: float = 0.0,
     ) -> None:
         self.transport = transport
         self.framing = framing
@@ -74,6 +87,10 @@ class Reader:
         self.outlet: Sink | None = None
         self.ready = False
         self.entered = False
+        self.request_id = request_id
+        self.since = since
+        self.events = self.bytes = 0
+        self.end = ""
         self.subscriptions: dict[tuple[str | int, ...], Subscription] = {}
 
 

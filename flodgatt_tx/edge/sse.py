@@ -74,7 +74,9 @@ class StreamRequest:
             self._set_headers()
             return
         framing = CHUNKED if request.clientproto == b"HTTP/1.1" else PLAIN
-        self._reader = Reader(EVENTSOURCE, viewer, self, framing)
+        (named,) = request.responseHeaders.getRawHeaders("x-request-id")
+        now = self._api.clock.seconds()
+        self._reader = Reader(EVENTSOURCE, viewer, self, framing, named, now)
         self._api.subscriber.enter(self._reader)
         subscribing = Deferred.fromCoroutine(
             self._api.subscriber.subscribe(self._reader, kind, parameters)
@@ -136,7 +138,7 @@ def take_over(request: Any, stream: EventStream) -> None:
     """
     channel = request.channel
     transport = channel.transport
-    channel.site.log(request)
+    channel.site.log_opening(request)
     channel.setTimeout(None)
     transport.unregisterProducer()
     # HTTP stops reading where requests come faster than they are answered.

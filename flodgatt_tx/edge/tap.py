@@ -48,7 +48,8 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
     if options["check"]:
         _check(settings)
     output = open_output(twistd)
-    service = LoggedService(make_observer(settings.log_level, output) if output else None)
+    observer = make_observer(settings.log_level, output, settings.log_format) if output else None
+    service = LoggedService(observer)
     service.name = "flodgatt"
     files = raise_file_limit()
     fail = _failing(twistd)

@@ -240,10 +240,18 @@ class StreamingSite(Site):
 
     @override
     def log(self, request: Request) -> None:
-        self._log.info(
+        self._tell(self._log.info, request)
+
+    def log_opening(self, request: Request) -> None:
+        """Log a request for a stream, which will be logged again when that ends."""
+        self._tell(self._log.debug, request)
+
+    def _tell(self, say: Callable[..., None], request: Request) -> None:
+        named = request.responseHeaders.getRawHeaders("x-request-id")
+        say(
             "{method} {path} {code}",
             method=request.method.decode("ascii", "replace"),
             path=shown_path(split_target(request.uri)[0]),
             code=request.code,
-            request_id=request.responseHeaders.getRawHeaders("x-request-id"),
+            request_id=named[0] if named else None,
         )

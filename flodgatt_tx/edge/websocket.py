@@ -22,8 +22,9 @@ from flodgatt_tx.commands import Subscribe, parse_command
 from flodgatt_tx.credentials import subprotocols
 from flodgatt_tx.edge.admission import Visit
 from flodgatt_tx.edge.api import Api, refusal_of, request_id, shown_path
+from flodgatt_tx.edge.farewell import LEFT, LOST, SHUTDOWN, say_farewell
 from flodgatt_tx.edge.frugal import forget_handshake, share_options
-from flodgatt_tx.edge.metrics import SILENT
+from flodgatt_tx.edge.metrics import REVOKED, SILENT
 from flodgatt_tx.edge.outlet import Outlet, open_outlet
 from flodgatt_tx.edge.readers import WEBSOCKET, Reader
 from flodgatt_tx.errors import NOT_UNSUBSCRIBED, TOO_MANY_MESSAGES, UNEXPECTED, RefusalError
@@ -80,7 +81,7 @@ class StreamingSocket(WebSocketServerProtocol):
         self._request_id = request_id(request.headers.get("x-request-id"))
         path, self._parameters = split_target(self.http_request_uri.encode("latin-1"))
         path = shown_path(path)
-        _log.info("WebSocket {path}", path=path, request_id=self._request_id)
+        _log.debug("WebSocket {path}", path=path, request_id=self._request_id)
         return self._owned(Deferred.fromCoroutine(self._log_in(request.headers)))
 
     async def _log_in(self, headers: dict[str, str]) -> tuple[str | None, dict[str, str]]:
@@ -98,7 +99,8 @@ class StreamingSocket(WebSocketServerProtocol):
         except CancelledError:
             # The client is gone; of anything else Autobahn would make an accident.
             raise ConnectionDeny(HTTPStatus.SERVICE_UNAVAILABLE.value) from None
-        self._reader = Reader(WEBSOCKET, viewer, self)
+        named, now = self._request_id, self._api.clock.seconds()
+        self._reader = Reader(WEBSOCKET, viewer, self, b"", named, now)
         # Browsers insist on hearing the subprotocol that they offered.
         return next(iter(subprotocols(offered)), None), {"X-Request-Id": self._request_id}
 
@@ -111,12 +113,14 @@ class StreamingSocket(WebSocketServerProtocol):
             phrase = HTTPStatus(code).phrase
             reason = UNEXPECTED if code == HTTPStatus.INTERNAL_SERVER_ERROR else phrase
         self.wasNotCleanReason = reason
+        named = self._request_id or request_id(None)
+        _log.info("WebSocket refused: {code} {reason}", code=code, reason=reason, request_id=named)
         headers = [
             *(responseHeaders or ()),
             ("Connection", "close"),
             ("Content-Type", "text/plain"),
             ("Content-Length", "0"),
-            ("X-Request-Id", self._request_id or request_id(None)),
+            ("X-Request-Id", named),
             ("X-Error-Message", reason),
         ]
         if self._refusal and self._refusal.retry_after is not None:
@@ -192,6 +196,8 @@ class StreamingSocket(WebSocketServerProtocol):
         self._discard()
         self._outlet = None
         if reader:
+            if reader.entered:
+                say_farewell(reader, self._api.clock.seconds(), LEFT if wasClean else LOST)
             self._api.subscriber.leave(reader)
 
     @override
@@ -208,6 +214,8 @@ class StreamingSocket(WebSocketServerProtocol):
         # Nothing may follow a close frame, whoever was the first to close.
         if self._reader:
             self._reader.ready = False
+            if not isReply:
+                self._note(f"code {code}")
         self._discard()
         # The client's own code is answered, but not its words.
         super().sendCloseFrame(code, None if isReply else reasonUtf8, isReply)
@@ -229,6 +237,7 @@ class StreamingSocket(WebSocketServerProtocol):
         else:
             if self._reader:
                 self._api.metrics.readers_dropped.counts[WEBSOCKET, SILENT] += 1
+                self._reader.end = SILENT
             self.transport.abortConnection()
 
     def kill(self) -> None:
@@ -237,6 +246,7 @@ class StreamingSocket(WebSocketServerProtocol):
 
         What waits for a client that does not read is not for it any more: it is cut off.
         """
+        self._note(REVOKED)
         if self._outlet and self._outlet.blocked:
             self.transport.abortConnection()
         else:
@@ -244,13 +254,20 @@ class StreamingSocket(WebSocketServerProtocol):
 
     def _overflow(self, cause: str) -> None:
         self._api.metrics.readers_dropped.counts[WEBSOCKET, cause] += 1
+        self._note(cause)
         # It goes behind the frames that the transport has begun with; if they are not read soon,
         # Autobahn drops the connection.
         self.sendCloseFrame(_TRY_AGAIN_LATER)
 
     def go_away(self) -> None:
         """Close with the code that brings clients back."""
+        self._note(SHUTDOWN)
         self.sendCloseFrame(_GOING_AWAY)
+
+    def _note(self, end: str) -> None:
+        """Take note of why the connection is to end, unless that is known."""
+        if self._reader:
+            self._reader.end = self._reader.end or end
 
     def _subscribe(self, kind: str, parameters: Parameters) -> None:
         reader = self._reader

@@ -36,14 +36,19 @@ def make_parent(
         except UsageError as error:
             raise NoPlanError(str(error)) from None
 
-    return Parent(reactor, plan(options.settings), read_plan, _writer(output), fail)
+    write = _writer(output, options.settings.log_format)
+    return Parent(reactor, plan(options.settings), read_plan, write, fail)
 
 
-def _writer(output: IO[Any] | None) -> Callable[[str], object]:
+def _writer(output: IO[Any] | None, form: str) -> Callable[[str], object]:
+    """Relay lines as they are; what is not of the log's *form* came from no logger."""
     if output is None:
         return lambda line: _log.info("{line}", line=line)
 
     def write(line: str) -> None:
+        if form == "json" and not line.startswith("{"):
+            _log.error("{line}", line=line)
+            return
         output.write(f"{line}\n")
         output.flush()
 

@@ -170,7 +170,8 @@ def main() -> None:
         errand = Errand.from_json(orjson.loads(_read(channel, length)))
         channel.setblocking(False)
     settings = errand.settings()
-    observer = make_observer(settings.log_level, sys.stdout)
+    level, form, number = settings.log_level, settings.log_format, errand.number
+    observer = make_observer(level, sys.stdout, form, worker=number)
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     from twisted.internet import reactor
 
