@@ -80,7 +80,8 @@ class LinesTests(SynchronousTestCase):
         """What older functions of Twisted's say has no objects in it."""
         output = StringIO()
         observer = make_observer("trace", output, "json")
-        observer({"log_level": LogLevel.info, "log_format": "x", "message": (), "thing": object()})
+        event = {"log_level": LogLevel.info, "log_namespace": "log_legacy", "log_format": "x"}
+        observer({**event, "message": (), "thing": object(), "time": 5})
         said = json.loads(output.getvalue())
         self.assertEqual({"level", "time", "pid", "name", "msg"}, set(said))
         self.assertEqual(("log_legacy", "x"), (said["name"], said["msg"]))
