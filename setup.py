@@ -49,6 +49,7 @@ setup(
     long_description_content_type="text/markdown",
     license="AGPL-3.0-or-later",
     python_requires=">= 3.11",
+    entry_points={"console_scripts": ["flodgatt-load = flodgatt_tx.load.__main__:main"]},
     packages=[*find_packages(include=["flodgatt_tx", "flodgatt_tx.*"]), "twisted.plugins"],
     package_data={
         "flodgatt_tx": ["py.typed"],

@@ -49,7 +49,7 @@ PATIENCE = 10.0  # seconds, for whatever should happen at once
 SECRET = "secret-"  # is in every token, and in every password of a test
 
 _TEMPLATE = "mastodon_template"
-READY = re.compile(r"Streaming API now listening on (\S+)")
+READY = re.compile(r"Streaming API now listening on ([^\s\"]+)")
 _ACCOUNTS = itertools.count(110_000_000_000_000_001)
 _DATABASES = itertools.count(1)
 
