@@ -128,6 +128,8 @@ class LoadOptions(usage.Options):
                 raise usage.UsageError(f"--{name}: expected more than 0")
 
     def _tokens(self) -> Sequence[str]:
+        if self["tokens"] and self["token-pattern"]:
+            raise usage.UsageError("give either --tokens or --token-pattern")
         if self["tokens"]:
             tokens = Path(self["tokens"]).read_text(encoding="ascii").split()
             if not tokens:

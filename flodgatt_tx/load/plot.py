@@ -36,7 +36,7 @@ def plot(found: Results) -> str:
     if found["published"] is not None:
         lines = [[each[name] * 1000 for each in seconds] for name in ("p50", "p99")]
         charts.append(
-            ("Latency in each second: p50, and p99 above it; milliseconds", lines, "{:.1f}")
+            ("Milliseconds of latency in each second: p50, p99 above it", lines, "{:.1f}")
         )
     drawn = "".join(
         f"<h2>{escape(title)}</h2>{_chart([each['second'] for each in seconds], values, form)}"

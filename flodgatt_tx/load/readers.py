@@ -169,9 +169,9 @@ class _Socket(WebSocketClientProtocol):
 
     @override
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
-        status = getattr(self, "http_status_code", None)
-        if status and status != 101:
-            self._listener.refused(str(status))
+        status = (getattr(self, "http_status_line", "") or "").split(" ")
+        if status[1:2] not in ([], ["101"]):
+            self._listener.refused(status[1])
         self._listener.ended(f"closed with {code}" if wasClean else "connection lost")
 
 
@@ -210,6 +210,7 @@ MAKERS: dict[str, Callable[[Any, Plan], SSEReaders | WebSocketReaders]] = {
 
 def _reason(failure: Failure) -> str:
     """Say in a few words why a connection did not come about."""
-    reasons = getattr(failure.value, "reasons", None)
-    value = reasons[0].value if reasons else failure.value
-    return (getattr(value, "osError", None) and str(value.osError)) or type(value).__name__
+    value: Any = failure.value
+    if reasons := getattr(value, "reasons", None):
+        value = reasons[0].value
+    return str(getattr(value, "osError", None) or type(value).__name__)

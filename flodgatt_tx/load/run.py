@@ -66,7 +66,7 @@ class Run:
         """Listen for as long as was asked for; return for how many seconds it was."""
         self._phase = "measuring"
         self._began = self._reactor.seconds()
-        before = self._ledger.deliveries
+        before = self._ledger.deliveries, self._ledger.bytes
         if publisher:
             publisher.start()
         await self._wait(self._plan.duration)
@@ -75,7 +75,8 @@ class Run:
             publisher.stop()
             self._phase = "waiting for the last"
             await self._wait(GRACE)
-        self._ledger.deliveries -= before
+        self._ledger.deliveries -= before[0]
+        self._ledger.bytes -= before[1]
         return float(measured)
 
     async def _connect(self) -> None:
