@@ -134,7 +134,8 @@ class OptionsTests(SynchronousTestCase):
         self.assertRaises(UsageError, self.plan, *redis, "--stream=user")
 
     def test_mistakes(self) -> None:
-        """What makes no sense is refused."""
+        """What makes no sense is refused, and so are options behind the URL."""
+        self.assertRaises(UsageError, self.plan, "http://127.0.0.1", "--json")
         for mistake in (
             *("--transport=smoke", "--stream=nonsense", "--readers=0", "--rate=-1"),
             *("--duration=0", "--connect-rate=0", "--redis=http://127.0.0.1", "--duration=nan"),

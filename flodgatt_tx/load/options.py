@@ -85,9 +85,11 @@ class LoadOptions(usage.Options):
     ]
 
     @override
-    def parseArgs(self, url: str) -> None:  # type: ignore[override] # Twisted's
+    def parseArgs(self, *urls: str) -> None:  # Twisted's
         """Take the URL of the server, such as http://127.0.0.1:4000."""
-        self["url"] = url
+        if len(urls) != 1:
+            raise usage.UsageError("give one URL, behind all options")
+        (self["url"],) = urls
 
     @override
     def opt_version(self) -> NoReturn:
