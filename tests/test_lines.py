@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from flodgatt_tx.edge.logs import make_observer
+from flodgatt_tx.workers.service import make_writer
 from tests.stage import API, StageTestCase
 
 
@@ -35,8 +36,8 @@ class LinesTests(SynchronousTestCase):
 
     def test_hostile_text(self) -> None:
         """Nothing that is said ends a line, or commands a terminal."""
-        line = self.said("text", "{what}", what="a\r\nb\x1b[31m\x9b\u2028c\0")
-        self.assertIn("a\\x0d\n\tb\\x1b[31m\\x9b\\x2028c\\x00\n", line)
+        line = self.said("text", "{what}", what="a\r\nb\x1b[31m\x9b\u2028c\0\ud800")
+        self.assertIn("a\\x0d\n\tb\\x1b[31m\\x9b\\x2028c\\x00\\xd800\n", line)
         self.assertEqual("", self.said("text", ""))
 
     def test_json(self) -> None:
@@ -85,6 +86,38 @@ class LinesTests(SynchronousTestCase):
         said = json.loads(output.getvalue())
         self.assertEqual({"level", "time", "pid", "name", "msg"}, set(said))
         self.assertEqual(("log_legacy", "x"), (said["name"], said["msg"]))
+
+
+class WriterTests(SynchronousTestCase):
+    """How the lines of workers come to the log of their parent."""
+
+    def setUp(self) -> None:
+        """Keep what the parent logs itself."""
+        self.output = StringIO()
+        observer = make_observer("info", self.output, "json")
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+
+    def test_json(self) -> None:
+        """Objects are passed on as they are; all else becomes one."""
+        write = make_writer(self.output, "json")
+        good = json.dumps({"msg": "x", "worker": 1})
+        lines = [good, "{oops", '{"a": 1} trailing', "[1]", "", "Fatal error \x1b"]
+        for line in lines:
+            write(line)
+        written = self.output.getvalue().splitlines()
+        self.assertEqual(good, written[0])
+        self.assertEqual([*lines[1:4], lines[5]], [json.loads(line)["msg"] for line in written[1:]])
+
+    def test_text(self) -> None:
+        """Text is passed on without what would command a terminal."""
+        make_writer(self.output, "text")("a\x1bb\tc")
+        self.assertEqual("a\\x1bb\tc\n", self.output.getvalue())
+
+    def test_theirs(self) -> None:
+        """Where twistd has the log, it is told."""
+        make_writer(None, "text")("a line")
+        self.assertEqual("a line", json.loads(self.output.getvalue())["msg"])
 
 
 class FarewellTests(StageTestCase):

@@ -36,9 +36,10 @@ class RedactionTestCase(StageTestCase):
         """Write the log as the server would, all of it, and have clients with tokens."""
         super().setUp()
         self.log = io.StringIO()
-        observer = make_observer("trace", self.log)
-        globalLogPublisher.addObserver(observer)
-        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        for form in ("text", "json"):
+            observer = make_observer("trace", self.log, form)
+            globalLogPublisher.addObserver(observer)
+            self.addCleanup(globalLogPublisher.removeObserver, observer)
         self.addCleanup(self.flushLoggedErrors)
         self.stage.mastodon.tokens[GOOD] = viewer(7)
         self.stage.mastodon.tokens[REVOKED] = viewer(8)

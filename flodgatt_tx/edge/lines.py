@@ -22,7 +22,7 @@ _NAMES = {LogLevel.critical: "fatal"}
 _NOT_FIELDS = frozenset({"format", "isError", "message", "time", "system", "failure", "why"})
 _PLAIN = (str, int, float, bool, type(None))
 # Nobody's terminal shall obey what was in a message; lines behind the first begin with a tab.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def write_text(event: LogEvent, worker: int | None = None) -> str | None:
@@ -30,8 +30,13 @@ def write_text(event: LogEvent, worker: int | None = None) -> str | None:
     if worker is not None:
         event = {**event, "log_system": f"{_origin(event)} worker {worker}"}
     text = eventAsText(event, includeSystem=True, includeTimestamp=True)
-    text = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text.strip("\n"))
+    text = printable(text.strip("\n"))
     return text.replace("\n", "\n\t") + "\n" if text else None
+
+
+def printable(text: str) -> str:
+    """Write what would command a terminal, or is no Unicode, as its number; lines stay."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def write_json(event: LogEvent, worker: int | None = None) -> str | None:

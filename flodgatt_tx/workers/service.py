@@ -4,12 +4,14 @@ The parent, as twistd starts it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import IO, Any, NoReturn
 
 from twisted.logger import Logger
 from twisted.python.usage import UsageError
 
+from flodgatt_tx.edge.lines import printable
 from flodgatt_tx.edge.options import Options
 from flodgatt_tx.edge.process import cores
 from flodgatt_tx.settings import Settings
@@ -36,20 +38,31 @@ def make_parent(
         except UsageError as error:
             raise NoPlanError(str(error)) from None
 
-    write = _writer(output, options.settings.log_format)
+    write = make_writer(output, options.settings.log_format)
     return Parent(reactor, plan(options.settings), read_plan, write, fail)
 
 
-def _writer(output: IO[Any] | None, form: str) -> Callable[[str], object]:
-    """Relay lines as they are; what is not of the log's *form* came from no logger."""
+def make_writer(output: IO[Any] | None, form: str) -> Callable[[str], object]:
+    """
+    Say how to write a line of a worker's to the log, which has this *form* in all its lines.
+
+    A line that has not came from no logger, and is logged as what somebody said.
+    """
     if output is None:
         return lambda line: _log.info("{line}", line=line)
 
     def write(line: str) -> None:
-        if form == "json" and not line.startswith("{"):
+        if form == "json" and not _is_object(line):
             _log.error("{line}", line=line)
             return
-        output.write(f"{line}\n")
+        output.write(f"{line if form == 'json' else printable(line)}\n")
         output.flush()
 
     return write
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False

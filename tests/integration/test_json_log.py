@@ -5,13 +5,11 @@ The log as JSON, of one process and of several.
 from __future__ import annotations
 
 import json
-import os
-import signal
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.integration.site import Daemon, eventually, family, shared_rails, shared_servers
+from tests.integration.site import Daemon, eventually, shared_rails, shared_servers
 
 
 class JsonTests(SynchronousTestCase):
@@ -47,11 +45,8 @@ class JsonTests(SynchronousTestCase):
         self.assertFalse(any("worker" in each for each in self.lines(daemon)))
 
     def test_workers(self) -> None:
-        """Workers say who they are; what one writes without a logger is an object, too."""
+        """Workers say who they are."""
         daemon = self.assert_told("--workers=2")
         said = self.lines(daemon)
         self.assertLessEqual({each.get("worker") for each in said}, {None, 1, 2})
         self.assertTrue(any("worker" in each for each in said))
-        os.kill(family(daemon.process.pid)[1], signal.SIGABRT)
-        daemon.logs("is gone (signal 6)")
-        self.lines(daemon)
