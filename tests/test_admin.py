@@ -201,6 +201,13 @@ class LiveTests(AdminTestCase):
         self.assertEqual([""], [each["name"] for each in seen[0]["workers"]])
         self.assertTrue(seen[0]["dependencies"]["redis"]["up"])
 
+    def test_long(self) -> None:
+        """It goes on for as long as somebody watches, whatever limits there are for requests."""
+        watcher = self.get("/live")
+        self.stage.wait(200)
+        self.assertEqual(201, len(self.pictures(watcher)))
+        self.assertFalse(watcher.closed)
+
     def test_nobody_watches(self) -> None:
         """While nobody watches nobody is asked."""
         watcher, other = self.get("/live"), self.get("/live")
