@@ -4,6 +4,7 @@
 # make bench      what serving costs, against a bare send(); BENCH=--quick for less
 # make scale-test   several workers, several nodes behind nginx, and what they cost
 # make chaos      what readers notice while everything around the server breaks; CHAOS=short for less
+# make docs   this documentation as a site, in build/docs
 # make fuzz   hostile bytes for FUZZ_SECONDS on each way in; see fuzz/README.md
 #
 # The Python is another one with `make PYTHON=python3.13 …`; `make clean` before changing it.
@@ -18,7 +19,7 @@ EDITABLE := --config-settings editable_mode=compat
 # Those that need nothing but memory.
 UNIT_TESTS := $(patsubst tests/%.py,tests.%,$(wildcard tests/test_*.py))
 
-.PHONY: run test lint coverage fuzz chaos bench scale-test clean
+.PHONY: run test lint coverage fuzz chaos bench scale-test docs clean
 
 run: .venv/server-installed
 	@$(BIN)/python -m flodgatt_tx.demo.programs
@@ -59,6 +60,10 @@ scale-test: .venv/tests-installed .venv/bench-installed build/benchmarks/load
 	$(BIN)/python -m benchmarks.workers
 	$(BIN)/python -m benchmarks.redis_limits
 
+docs: .venv/docs-installed
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env -b html docs build/docs
+	@echo "build/docs/index.html"
+
 build/benchmarks/%: benchmarks/%.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 -Wall -Wextra -o $@ $<
@@ -86,7 +91,11 @@ build/benchmarks/%: benchmarks/%.c
 	$(INSTALL) $(EDITABLE) -e '.[bench]'
 	@touch $@ .venv/server-installed
 
+.venv/docs-installed: setup.py pyproject.toml | .venv/bin/python
+	$(INSTALL) $(EDITABLE) -e '.[docs]'
+	@touch $@ .venv/server-installed
+
 clean:
 	rm -f twisted/plugins/dropin.cache
-	rm -rf .venv build dist *.egg-info fuzz/findings fuzz/generated _trial_temp* .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf .venv build dist docs/api *.egg-info fuzz/findings fuzz/generated _trial_temp* .mypy_cache .ruff_cache .hypothesis .coverage*
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -61,5 +61,6 @@ setup(
         "test": TESTS,
         "fuzz": [*TESTS, "atheris >= 2.3.0"],
         "bench": ["matplotlib >= 3.8"],
+        "docs": ["furo >= 2024.8", "myst-parser >= 4", "sphinx >= 8.2"],
     },
 )

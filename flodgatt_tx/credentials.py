@@ -24,7 +24,8 @@ def find_token(
     """
     Choose the access token of a request from its three possible places.
 
-    A leading `Bearer ` is taken off, case-sensitively; a bare token in the header counts too.
+    A leading `Bearer`, with its space, is taken off, case-sensitively; a bare token in the header
+    counts too.
 
     :raises UnauthorizedError: if there is none, or it cannot be one.
     """
